@@ -1,0 +1,1 @@
+//! Tidegate's own Kubernetes kinds: one file a kind.

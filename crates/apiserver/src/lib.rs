@@ -1,0 +1,1 @@
+//! A small Kubernetes-compatible API server over an embedded store.

@@ -1,0 +1,1 @@
+//! The hub: observes members, decides, publishes to gateways, writes status.

@@ -1,0 +1,1 @@
+//! Plain values shared by hub and data plane: clusters, routes, backends, endpoints, snapshots.

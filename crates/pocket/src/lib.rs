@@ -1,0 +1,1 @@
+//! A pocket cluster: API server, workload controllers and a process kubelet on one machine.

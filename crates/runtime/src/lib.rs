@@ -1,0 +1,1 @@
+//! Process chores: telemetry, admin port, drain.

@@ -1,0 +1,1 @@
+//! World view to gateway snapshot and diagnostics: pure functions.

@@ -1,0 +1,3 @@
+//! The build vocabulary of this repository.
+
+fn main() {}
