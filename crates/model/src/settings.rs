@@ -1,0 +1,73 @@
+//! Settings that hold for a whole gateway.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Settings of a gateway, the same for all its routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How long things may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// When a request is sent again.
+    #[serde(default)]
+    pub retry: RetrySettings,
+}
+
+/// Time limits. None may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From a client's first byte to the end of its request head.
+    pub request_head: Duration,
+    /// Between requests on a client's connection.
+    pub client_idle: Duration,
+    /// To connect to an endpoint.
+    pub connect: Duration,
+    /// From the end of a repeatable request to the first byte of the answer, before another endpoint
+    /// is tried as well.
+    pub try_first_byte: Duration,
+    /// From the end of a request's head to the first byte of its answer, over all tries: then 504.
+    pub first_byte: Duration,
+    /// Without any byte of a body in either direction, before the request is given up.
+    pub body_idle: Duration,
+    /// How long requests in flight may go on after SIGTERM.
+    pub drain: Duration,
+}
+
+/// When a request is sent again: to another endpoint, never to the same one twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// Tries beside the first; 0 turns retries off.
+    pub max: u32,
+    /// Retries may be at most so many percent of the requests of the last ten seconds ...
+    pub budget_percent: u32,
+    /// ... and so many a second beside, so that quiet services can retry at all.
+    pub budget_per_second: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request_head: Duration::from_secs(10),
+            client_idle: Duration::from_secs(75),
+            connect: Duration::from_millis(500),
+            try_first_byte: Duration::from_millis(500),
+            first_byte: Duration::from_secs(60),
+            body_idle: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self {
+            max: 3,
+            budget_percent: 20,
+            budget_per_second: 10,
+        }
+    }
+}

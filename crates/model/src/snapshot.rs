@@ -1,0 +1,176 @@
+//! The compiled whole configuration of a gateway.
+
+use crate::{Action, Backend, BackendId, Generation, HostPattern, Route, Settings};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+/// Version of the stored and transmitted form. A receiver refuses a newer one.
+pub const SNAPSHOT_FORMAT: u32 = 1;
+
+/// Everything a gateway needs to serve. Equal input to the compiler gives byte-equal snapshots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// [`SNAPSHOT_FORMAT`] of the writer.
+    pub format: u32,
+    /// Its place in the order of snapshots.
+    pub generation: Generation,
+    /// Settings of the whole gateway.
+    #[serde(default)]
+    pub settings: Settings,
+    /// Routes by host.
+    #[serde(default)]
+    pub hosts: BTreeMap<HostPattern, Vec<Route>>,
+    /// What routes forward to.
+    #[serde(default)]
+    pub backends: BTreeMap<BackendId, Backend>,
+}
+
+/// A snapshot that must not be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidSnapshot {
+    /// Written by a newer release.
+    NewerFormat {
+        /// The format it has.
+        found: u32,
+    },
+    /// A value that cannot be served.
+    Field {
+        /// Where it stands, as `backends[shop/shop:80].health.active.interval`.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Snapshot {
+    /// A snapshot without routes: every request is answered 404.
+    pub fn empty(generation: Generation) -> Self {
+        Self {
+            format: SNAPSHOT_FORMAT,
+            generation,
+            settings: Settings::default(),
+            hosts: BTreeMap::new(),
+            backends: BTreeMap::new(),
+        }
+    }
+
+    /// Checks what the types cannot say: references, ranges, duplicates.
+    ///
+    /// # Errors
+    /// The first [`InvalidSnapshot`] found.
+    pub fn validate(&self) -> Result<(), InvalidSnapshot> {
+        if self.format > SNAPSHOT_FORMAT {
+            return Err(InvalidSnapshot::NewerFormat { found: self.format });
+        }
+        self.validate_settings()?;
+        for (host, routes) in &self.hosts {
+            for route in routes {
+                self.validate_route(host, route)?;
+            }
+        }
+        for (id, backend) in &self.backends {
+            backend
+                .validate()
+                .map_err(|(field, reason)| InvalidSnapshot::Field {
+                    field: format!("backends[{id}].{field}"),
+                    reason,
+                })?;
+        }
+        Ok(())
+    }
+
+    fn validate_settings(&self) -> Result<(), InvalidSnapshot> {
+        let t = &self.settings.timeouts;
+        let named = [
+            ("request_head", t.request_head),
+            ("client_idle", t.client_idle),
+            ("connect", t.connect),
+            ("try_first_byte", t.try_first_byte),
+            ("first_byte", t.first_byte),
+            ("body_idle", t.body_idle),
+            ("drain", t.drain),
+        ];
+        match named.iter().find(|(_, value)| value.is_zero()) {
+            Some((name, _)) => Err(InvalidSnapshot::Field {
+                field: format!("settings.timeouts.{name}"),
+                reason: "it must be longer than zero".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_route(&self, host: &HostPattern, route: &Route) -> Result<(), InvalidSnapshot> {
+        let refuse = |field: &str, reason: String| {
+            Err(InvalidSnapshot::Field {
+                field: format!("hosts[{host}] route {} {field}", route.id),
+                reason,
+            })
+        };
+        match &route.action {
+            Action::Respond(status) if !(200..=599).contains(status) => {
+                refuse("action.respond", format!("{status} is not a final status"))
+            }
+            Action::Respond(_) => Ok(()),
+            Action::Forward(forward) => {
+                let named = [Some(&forward.backend), forward.fallback.as_ref()];
+                match named
+                    .into_iter()
+                    .flatten()
+                    .find(|id| !self.backends.contains_key(id))
+                {
+                    Some(id) => refuse("action.forward", format!("there is no backend {id}")),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Backend {
+    /// The first field that cannot be served, with the reason.
+    fn validate(&self) -> Result<(), (String, String)> {
+        let refuse = |field: &str, reason: &str| Err((field.to_owned(), reason.to_owned()));
+        let active = &self.health.active;
+        if active.interval.is_zero() {
+            return refuse("health.active.interval", "it must be longer than zero");
+        }
+        if active.timeout.is_zero() || active.timeout > active.interval {
+            return refuse(
+                "health.active.timeout",
+                "it must be longer than zero and at most the interval",
+            );
+        }
+        if active.healthy_threshold == 0 || active.unhealthy_threshold == 0 {
+            return refuse("health.active", "thresholds must be at least 1");
+        }
+        if self.placement.spill_below_percent > 100 || self.placement.panic_below_percent > 100 {
+            return refuse("placement", "percentages must be at most 100");
+        }
+        let mut seen = HashSet::new();
+        let members = self.placement.tiers.iter().flat_map(|tier| &tier.clusters);
+        match members.map(|m| &m.cluster).find(|c| !seen.insert(*c)) {
+            Some(cluster) => Err((
+                "placement.tiers".to_owned(),
+                format!("cluster {cluster} stands in more than one place"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for InvalidSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewerFormat { found } => write!(
+                f,
+                "the snapshot has format {found}, this release reads up to {SNAPSHOT_FORMAT}: \
+                 upgrade the gateway or let an older hub write it"
+            ),
+            Self::Field { field, reason } => write!(f, "{field}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidSnapshot {}

@@ -1,0 +1,194 @@
+use crate::*;
+use proptest::prelude::*;
+
+#[test]
+fn paths_have_one_normal_form() {
+    let check = |path: &str, normal: Option<&str>| {
+        assert_eq!(normalise_path(path).as_deref(), normal, "{path}");
+    };
+    check("/", Some("/"));
+    check("/a/b", Some("/a/b"));
+    check("/a/../b", Some("/b"));
+    check("/a/..", Some("/"));
+    check("/a/b/..", Some("/a/"));
+    check("/./a/.", Some("/a/"));
+    check("//a///b//", Some("/a/b/"));
+    check("/%2e%2e/a", None);
+    check("/a/%2E%2e/b", Some("/b"));
+    check("/a%2fb", Some("/a%2Fb"));
+    check("/%61", Some("/a"));
+    check("/..", None);
+    check("/%0", None);
+    check("/%zz", None);
+    check("/%+1", None);
+    check("/%00", None);
+    check("a", None);
+    check("/.hidden/..name", Some("/.hidden/..name"));
+}
+
+#[test]
+fn prefixes_match_whole_elements() {
+    let check = |prefix: &str, path: &str, expect: bool| {
+        let prefix = PathMatch::prefix(prefix).unwrap();
+        assert_eq!(prefix.matches(path), expect, "{prefix:?} {path}");
+    };
+    check("/", "/anything", true);
+    check("/foo", "/foo", true);
+    check("/foo", "/foo/", true);
+    check("/foo/", "/foo", true);
+    check("/foo/", "/foo/bar", true);
+    check("/foo", "/foobar", false);
+    check("/aaa/bb", "/aaa/bbb", false);
+    check("/aaa/bbb", "/aaa/bbb/ccc", true);
+    check("/Foo", "/foo", false);
+}
+
+#[test]
+fn hosts_are_checked_when_read() {
+    let ok = |text: &str, expect: &str| {
+        assert_eq!(HostPattern::parse(text).unwrap().to_string(), expect);
+    };
+    ok("", "*");
+    ok("*", "*");
+    ok("Shop.Example.COM", "shop.example.com");
+    ok("*.example.com", "*.example.com");
+    for bad in [
+        "*.",
+        "a.*.b",
+        "..",
+        "10.0.0.1",
+        "::1",
+        "a.",
+        "-a.b",
+        "a-.b",
+        "a_b.c",
+        "*a.b",
+        "b\u{fc}cher.de",
+    ] {
+        assert!(HostPattern::parse(bad).is_err(), "{bad}");
+    }
+    assert!(HostPattern::parse(&"a.".repeat(130)).is_err());
+}
+
+#[test]
+fn a_wildcard_stands_for_one_label() {
+    let wildcard = HostPattern::parse("*.foo.com").unwrap();
+    assert!(wildcard.matches("bar.foo.com"));
+    assert!(!wildcard.matches("baz.bar.foo.com"));
+    assert!(!wildcard.matches("foo.com"));
+    assert!(!wildcard.matches(".foo.com"));
+}
+
+#[test]
+fn names_are_checked_when_read() {
+    assert!(ClusterName::new("az1").is_ok());
+    for bad in ["", "Az1", "a.b", "-a", "a-", "a b"] {
+        assert!(ClusterName::new(bad).is_err(), "{bad}");
+    }
+    assert!(ClusterName::new("a".repeat(64)).is_err());
+    assert_eq!(
+        BackendId::new("shop", "web", "80").unwrap().as_str(),
+        "shop/web:80"
+    );
+    for bad in [
+        ("", "a", "1"),
+        ("a", "", "1"),
+        ("a", "b", ""),
+        ("a/b", "c", "1"),
+        ("a", "b", "x:1"),
+    ] {
+        assert!(BackendId::new(bad.0, bad.1, bad.2).is_err(), "{bad:?}");
+    }
+}
+
+fn served() -> Snapshot {
+    let id = BackendId::new("shop", "web", "80").unwrap();
+    let mut snapshot = Snapshot::empty(Generation(7));
+    snapshot.backends.insert(id.clone(), Backend::default());
+    snapshot.hosts.insert(
+        HostPattern::parse("shop.example.com").unwrap(),
+        vec![Route {
+            id: RouteId("shop/web#0.0".to_owned()),
+            path: PathMatch::prefix("/").unwrap(),
+            headers: vec![HeaderMatch {
+                name: "x-dc".to_owned(),
+                any_of: vec!["standby".to_owned()],
+            }],
+            action: Action::Forward(Forward {
+                backend: id,
+                placement: RoutePlacement::Pinned(ClusterName::new("az2").unwrap()),
+                fallback: None,
+            }),
+        }],
+    );
+    snapshot
+}
+
+#[test]
+fn a_snapshot_survives_its_written_form() {
+    let snapshot = served();
+    snapshot.validate().unwrap();
+    let text = serde_json::to_string(&snapshot).unwrap();
+    assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), snapshot);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_served_names_the_field() {
+    let check = |change: &dyn Fn(&mut Snapshot), expect: &str| {
+        let mut snapshot = served();
+        change(&mut snapshot);
+        let error = snapshot.validate().unwrap_err().to_string();
+        assert!(error.contains(expect), "{error}");
+    };
+    check(&|s| s.format = SNAPSHOT_FORMAT + 1, "format 2");
+    check(&|s| s.backends.clear(), "there is no backend shop/web:80");
+    check(
+        &|s| s.settings.timeouts.connect = std::time::Duration::ZERO,
+        "settings.timeouts.connect",
+    );
+    check(
+        &|s| {
+            for b in s.backends.values_mut() {
+                b.health.active.timeout = std::time::Duration::from_secs(9);
+            }
+        },
+        "backends[shop/web:80].health.active.timeout",
+    );
+    check(
+        &|s| {
+            let member = TierMember {
+                cluster: ClusterName::new("az1").unwrap(),
+                weight: Weight::default(),
+            };
+            for b in s.backends.values_mut() {
+                b.placement.tiers = vec![
+                    Tier {
+                        clusters: vec![member.clone()]
+                    };
+                    2
+                ];
+            }
+        },
+        "cluster az1 stands in more than one place",
+    );
+}
+
+proptest! {
+    #[test]
+    fn the_normal_form_is_stable(path in "/[a-c./%2eEfF]{0,24}") {
+        if let Some(once) = normalise_path(&path) {
+            prop_assert!(once.starts_with('/'));
+            prop_assert!(!once.contains("//"));
+            prop_assert!(!once.split('/').any(|e| e == ".." || e == "."));
+            let twice = normalise_path(&once).unwrap();
+            prop_assert_eq!(&*twice, &*once);
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_host_or_refused(text in ".{0,40}") {
+        if let Ok(pattern) = HostPattern::parse(&text) {
+            prop_assert_eq!(HostPattern::parse(&pattern.to_string()).unwrap(), pattern);
+        }
+    }
+}
