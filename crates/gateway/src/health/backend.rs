@@ -1,0 +1,106 @@
+//! What is known about a backend as a whole.
+
+use super::cluster::Fleet;
+use super::endpoint::{Availability, EndpointState};
+use super::latency::LatencyEstimate;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tidegate_model::{BackendId, HealthPolicy, Placement};
+use tidegate_runtime::Tick;
+
+/// The rules of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Which clusters serve, in which order.
+    pub placement: Placement,
+    /// How endpoints are judged.
+    pub health: HealthPolicy,
+}
+
+/// The endpoints of a backend with the rules they are judged by.
+#[derive(Debug)]
+pub struct BackendHealth {
+    id: BackendId,
+    fleet: Arc<Fleet>,
+    policy: ArcSwap<Policy>,
+    endpoints: ArcSwap<Vec<Arc<EndpointState>>>,
+    latency: LatencyEstimate,
+    epoch: AtomicU64,
+}
+
+impl BackendHealth {
+    pub(super) fn new(id: BackendId, fleet: Arc<Fleet>) -> Self {
+        Self {
+            id,
+            fleet,
+            policy: ArcSwap::default(),
+            endpoints: ArcSwap::default(),
+            latency: LatencyEstimate::default(),
+            epoch: AtomicU64::new(1),
+        }
+    }
+
+    /// The backend.
+    pub fn id(&self) -> &BackendId {
+        &self.id
+    }
+
+    /// Its present endpoints, by cluster and address.
+    pub fn endpoints(&self) -> arc_swap::Guard<Arc<Vec<Arc<EndpointState>>>> {
+        self.endpoints.load()
+    }
+
+    /// Its present rules.
+    pub fn policy(&self) -> arc_swap::Guard<Arc<Policy>> {
+        self.policy.load()
+    }
+
+    /// The recent slowest ordinary time to the first byte.
+    pub fn latency(&self) -> &LatencyEstimate {
+        &self.latency
+    }
+
+    /// A number that differs whenever endpoints, rules or verdicts do.
+    pub fn epoch(&self) -> u64 {
+        // Both only grow, so that their sum repeats only when neither changed.
+        self.epoch.load(Relaxed) + self.fleet.epoch.load(Relaxed)
+    }
+
+    pub(super) fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Something that shares depend on has changed.
+    pub(super) fn changed(&self) {
+        self.epoch.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn set_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
+        self.changed();
+    }
+
+    pub(super) fn set_endpoints(&self, endpoints: Vec<Arc<EndpointState>>) {
+        self.endpoints.store(Arc::new(endpoints));
+        self.changed();
+    }
+
+    /// Whether an endpoint beside `this` can serve at `now`. Costs a walk over the endpoints: asked only
+    /// when one is about to be taken out.
+    pub(super) fn others_can_serve(&self, this: &EndpointState, now: Tick) -> bool {
+        let rule = self.policy.load().placement.return_;
+        self.endpoints.load().iter().any(|other| {
+            other.id() != this.id()
+                && matches!(other.availability(&rule, now).0, Availability::Serving(_))
+        })
+    }
+
+    /// Lets what is over be over, before shares are computed.
+    pub(crate) fn expire(&self, now: Tick) {
+        for endpoint in self.endpoints.load().iter() {
+            endpoint.cluster().expire(now);
+            endpoint.expire(now);
+        }
+    }
+}

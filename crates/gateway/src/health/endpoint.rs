@@ -1,0 +1,408 @@
+//! What is known about an endpoint.
+
+use super::backend::BackendHealth;
+use super::cluster::ClusterState;
+use super::sharded::Padded;
+use super::silence::{self, ENDPOINT_REQUESTS, PATIENCE_MIN, SUSPICION_UNPROBED, Seen};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tidegate_model::{PassiveCheck, Probe, Return};
+use tidegate_runtime::Tick;
+
+/// The share, of its full one, that a returning endpoint begins with.
+pub const RAMP_FLOOR: f64 = 0.05;
+
+/// Names an endpoint entry for the life of the process; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub u64);
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With an answer; 502, 503 and 504 count as failures.
+    Answered {
+        /// Its status.
+        status: u16,
+    },
+    /// No connection.
+    ConnectFailed,
+    /// Closed, reset or broken before the end of the answer.
+    Reset,
+    /// Given up for lack of an answer.
+    TimedOut,
+    /// Given up for a reason that says nothing about the endpoint.
+    Cancelled,
+}
+
+/// Whether an endpoint may get requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Availability {
+    /// This much of a full share, above 0 and at most 1.
+    Serving(f64),
+    /// None, and why.
+    Not(Unavailable),
+}
+
+/// Why an endpoint gets no requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unavailable {
+    /// Too many failures in a row.
+    Ejected,
+    /// Its probes fail.
+    ProbeFailed,
+    /// It is silent.
+    Suspect,
+    /// Its cluster is silent.
+    ClusterSuspect,
+    /// Healthy again, but not for long enough.
+    Held,
+}
+
+/// Evidence and verdict on one endpoint of a backend in a cluster.
+#[derive(Debug)]
+pub struct EndpointState {
+    id: EndpointId,
+    address: SocketAddr,
+    cluster: Arc<ClusterState>,
+    backend: Weak<BackendHealth>,
+    traffic: Padded<Traffic>,
+    verdict: Verdict,
+}
+
+/// Written by every request.
+#[derive(Debug, Default)]
+struct Traffic {
+    active: AtomicU32,
+    enough_since: AtomicU64,
+    last_byte: AtomicU64,
+}
+
+/// Written when something changes.
+#[derive(Debug, Default)]
+struct Verdict {
+    failures: AtomicU32,
+    ejections: AtomicU32,
+    ejected_until: AtomicU64,
+    probe: AtomicU8,
+    last_probe_failed: AtomicBool,
+    suspect_since: AtomicU64,
+    suspect_until: AtomicU64,
+    returned_at: AtomicU64,
+}
+
+const PROBE_FAILED: u8 = 2;
+const PROBE_GOOD: u8 = 1;
+
+impl Unavailable {
+    /// The word for status and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ejected => "ejected",
+            Self::ProbeFailed => "probe-failed",
+            Self::Suspect => "suspect",
+            Self::ClusterSuspect => "cluster-suspect",
+            Self::Held => "held",
+        }
+    }
+}
+
+// === impl EndpointState ===
+
+impl EndpointState {
+    pub(super) fn new(
+        id: EndpointId,
+        address: SocketAddr,
+        cluster: Arc<ClusterState>,
+        backend: Weak<BackendHealth>,
+    ) -> Self {
+        Self {
+            id,
+            address,
+            cluster,
+            backend,
+            traffic: Padded::default(),
+            verdict: Verdict::default(),
+        }
+    }
+
+    /// Its name in this process.
+    pub fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its cluster.
+    pub fn cluster(&self) -> &Arc<ClusterState> {
+        &self.cluster
+    }
+
+    /// Attempts under way.
+    pub fn active(&self) -> u32 {
+        self.traffic.0.active.load(Relaxed)
+    }
+
+    /// When its last byte came; exact to a millisecond.
+    pub fn last_byte(&self) -> Tick {
+        Tick(self.traffic.0.last_byte.load(Relaxed))
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.verdict.failures.load(Relaxed)
+    }
+
+    /// Whether it may get requests at `now` under the return rule `rule`, and until when that holds if
+    /// nothing else happens.
+    pub fn availability(&self, rule: &Return, now: Tick) -> (Availability, Tick) {
+        let v = &self.verdict;
+        let not = |why, until| (Availability::Not(why), until);
+        let cluster_suspect = self.cluster.suspect_until();
+        if cluster_suspect > now {
+            return not(Unavailable::ClusterSuspect, cluster_suspect);
+        }
+        let suspect = Tick(v.suspect_until.load(Relaxed));
+        if suspect > now {
+            return not(Unavailable::Suspect, suspect);
+        }
+        if v.probe.load(Relaxed) == PROBE_FAILED {
+            return not(Unavailable::ProbeFailed, Tick::END);
+        }
+        let ejected = Tick(v.ejected_until.load(Relaxed));
+        if ejected > now {
+            return not(Unavailable::Ejected, ejected);
+        }
+        // Its time is over, but the prober knows already what the next request would find.
+        if ejected.happened() && v.last_probe_failed.load(Relaxed) {
+            return not(Unavailable::Ejected, Tick::END);
+        }
+        let own = Tick(v.returned_at.load(Relaxed)).max(ejected).max(suspect);
+        ramp(own.max(self.cluster.returned_at()), rule, now)
+    }
+
+    /// Whether it or its cluster is suspect at `now`, looking at the silence up to now.
+    pub fn check_silence(&self, now: Tick) -> bool {
+        if now.since(self.last_byte()) < PATIENCE_MIN {
+            return false;
+        }
+        self.cluster.check_silence(now) || self.check_own_silence(now)
+    }
+
+    fn check_own_silence(&self, now: Tick) -> bool {
+        let v = &self.verdict;
+        if v.suspect_since.load(Relaxed) != 0 {
+            return Tick(v.suspect_until.load(Relaxed)) > now;
+        }
+        if self.active() < ENDPOINT_REQUESTS as u32 {
+            return false;
+        }
+        let Some(backend) = self.backend.upgrade() else {
+            return false;
+        };
+        let seen = Seen {
+            out: u64::from(self.active()),
+            enough_since: Tick(self.traffic.0.enough_since.load(Relaxed)),
+            last_byte: self.last_byte(),
+            awake_since: backend.fleet().awake_since(),
+        };
+        let patience = silence::patience(backend.latency().get());
+        if !silence::silent(&seen, ENDPOINT_REQUESTS, patience, now)
+            || !backend.others_can_serve(self, now)
+        {
+            return false;
+        }
+        let until = match backend.policy().health.active.probe {
+            Probe::None => now + SUSPICION_UNPROBED,
+            Probe::Tcp | Probe::Http { .. } => Tick::END,
+        };
+        v.suspect_since.store(now.0, Relaxed);
+        v.suspect_until.store(until.0, Relaxed);
+        backend.changed();
+        tracing::warn!(
+            endpoint = %self.address,
+            cluster = %self.cluster.name(),
+            backend = %backend.id(),
+            requests_out = seen.out,
+            "endpoint is silent, sending elsewhere"
+        );
+        true
+    }
+
+    pub(crate) fn begin(&self, now: Tick) {
+        self.cluster.begin(now);
+        let before = self.traffic.0.active.fetch_add(1, Relaxed);
+        if u64::from(before) < ENDPOINT_REQUESTS {
+            self.traffic.0.enough_since.store(now.0, Relaxed);
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        self.traffic.0.active.fetch_sub(1, Relaxed);
+        self.cluster.end();
+    }
+
+    pub(crate) fn byte_seen(&self, now: Tick) {
+        if now.since(self.last_byte()) >= Duration::from_millis(1) {
+            self.traffic.0.last_byte.store(now.0, Relaxed);
+        }
+        self.cluster.byte_seen(now);
+        if self.verdict.suspect_since.load(Relaxed) != 0 {
+            self.clear_suspicion(now);
+        }
+    }
+
+    pub(crate) fn first_byte(&self, begun: Tick, now: Tick) {
+        let took = now.since(begun);
+        self.cluster.latency().add(took);
+        if let Some(backend) = self.backend.upgrade() {
+            backend.latency().add(took);
+        }
+        self.byte_seen(now);
+    }
+
+    /// Judges by how an attempt ended.
+    pub(crate) fn judge(&self, outcome: Outcome, now: Tick) {
+        let v = &self.verdict;
+        let failed = match outcome {
+            Outcome::Answered { status } => matches!(status, 502..=504),
+            Outcome::ConnectFailed | Outcome::Reset | Outcome::TimedOut => true,
+            Outcome::Cancelled => return,
+        };
+        if !failed {
+            if v.failures.load(Relaxed) != 0 {
+                v.failures.store(0, Relaxed);
+                v.ejections.store(0, Relaxed);
+            }
+            return;
+        }
+        self.cluster.failed();
+        let failures = v.failures.fetch_add(1, Relaxed).saturating_add(1);
+        let Some(backend) = self.backend.upgrade() else {
+            return;
+        };
+        let passive = backend.policy().health.passive;
+        let enough = passive.consecutive_failures != 0 && failures >= passive.consecutive_failures;
+        let out_already = Tick(v.ejected_until.load(Relaxed)) > now;
+        if enough && !out_already && backend.others_can_serve(self, now) {
+            self.eject(&backend, &passive, failures, now);
+        }
+    }
+
+    fn eject(&self, backend: &BackendHealth, rule: &PassiveCheck, failures: u32, now: Tick) {
+        let times = self.verdict.ejections.fetch_add(1, Relaxed);
+        let lasts = rule
+            .base_ejection
+            .saturating_mul(1 << times.min(16))
+            .min(rule.max_ejection);
+        self.verdict.ejected_until.store((now + lasts).0, Relaxed);
+        backend.changed();
+        tracing::warn!(
+            endpoint = %self.address,
+            cluster = %self.cluster.name(),
+            backend = %backend.id(),
+            failures,
+            for_ms = lasts.as_millis(),
+            "endpoint ejected"
+        );
+    }
+
+    /// Whether it is under suspicion or ejected, so that the prober should ask it for a byte.
+    pub(super) fn doubted(&self, now: Tick) -> bool {
+        self.verdict.suspect_since.load(Relaxed) != 0 || self.cluster.suspect_since(now).is_some()
+    }
+
+    /// Whether it is ejected at `now`.
+    pub(super) fn ejected(&self, now: Tick) -> bool {
+        Tick(self.verdict.ejected_until.load(Relaxed)) > now
+    }
+
+    /// Takes a probe into account. `verdict` is what the run of probes says, when it says something.
+    pub(super) fn probed(&self, good: bool, verdict: Option<bool>, now: Tick) {
+        let v = &self.verdict;
+        let flipped = v.last_probe_failed.swap(!good, Relaxed) == good;
+        let new = match verdict {
+            Some(true) => PROBE_GOOD,
+            Some(false) => PROBE_FAILED,
+            None => v.probe.load(Relaxed),
+        };
+        let old = v.probe.swap(new, Relaxed);
+        let returned = old == PROBE_FAILED && new == PROBE_GOOD;
+        if returned {
+            // The prober saw it fail and recover: better evidence than the time that passed.
+            v.ejected_until.store(0, Relaxed);
+            v.failures.store(0, Relaxed);
+            v.ejections.store(0, Relaxed);
+            v.returned_at.store(now.0, Relaxed);
+        }
+        if (flipped || old != new)
+            && let Some(backend) = self.backend.upgrade()
+        {
+            backend.changed();
+            if returned || (new == PROBE_FAILED && old != new) {
+                tracing::info!(
+                    endpoint = %self.address,
+                    cluster = %self.cluster.name(),
+                    backend = %backend.id(),
+                    healthy = good,
+                    "probes changed the verdict on an endpoint"
+                );
+            }
+        }
+    }
+
+    /// Ends an ejection before its time, because what failed was seen to work again.
+    pub(super) fn end_ejection(&self, now: Tick) {
+        let v = &self.verdict;
+        v.ejected_until.store(0, Relaxed);
+        v.returned_at.store(now.0, Relaxed);
+        if let Some(backend) = self.backend.upgrade() {
+            backend.changed();
+        }
+    }
+
+    /// It gave a sign of life: no suspicion on it or its cluster is left.
+    pub(super) fn alive(&self, now: Tick) {
+        self.cluster.clear(now);
+        self.clear_suspicion(now);
+    }
+
+    fn clear_suspicion(&self, now: Tick) {
+        if self.verdict.suspect_since.swap(0, Relaxed) != 0 {
+            self.verdict.suspect_until.store(0, Relaxed);
+            self.verdict.returned_at.store(now.0, Relaxed);
+            if let Some(backend) = self.backend.upgrade() {
+                backend.changed();
+            }
+        }
+    }
+
+    /// Forgets suspicion whose time is over, keeping when that was as the time of its return.
+    pub(super) fn expire(&self, now: Tick) {
+        let until = Tick(self.verdict.suspect_until.load(Relaxed));
+        if until.happened() && until <= now {
+            self.clear_suspicion(now);
+        }
+    }
+}
+
+/// The share of a party that came back at `returned`: nothing while held, then growing to full.
+fn ramp(returned: Tick, rule: &Return, now: Tick) -> (Availability, Tick) {
+    if !returned.happened() {
+        return (Availability::Serving(1.0), Tick::END);
+    }
+    let starts = returned + rule.hold;
+    if now < starts {
+        return (Availability::Not(Unavailable::Held), starts);
+    }
+    let grown = now.since(starts);
+    if grown >= rule.ramp {
+        return (Availability::Serving(1.0), Tick::END);
+    }
+    let share = (grown.as_secs_f64() / rule.ramp.as_secs_f64()).max(RAMP_FLOOR);
+    (Availability::Serving(share), now + rule.ramp / 20)
+}

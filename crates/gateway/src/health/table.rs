@@ -1,0 +1,133 @@
+//! All health entries of the process.
+
+use super::backend::{BackendHealth, Policy};
+use super::cluster::{ClusterState, Fleet};
+use super::endpoint::{EndpointId, EndpointState};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidegate_model::{Backend, BackendId, ClusterName};
+use tidegate_runtime::Tick;
+
+/// Keeps entries by name, so that they outlive every table that uses them.
+///
+/// Locked only to change the set of entries; judging and choosing take no lock.
+#[derive(Debug, Default)]
+pub struct HealthTable {
+    fleet: Arc<Fleet>,
+    next_id: AtomicU64,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    backends: BTreeMap<BackendId, Arc<BackendHealth>>,
+    clusters: BTreeMap<ClusterName, Arc<ClusterState>>,
+}
+
+impl HealthTable {
+    /// Without entries.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All backends.
+    pub fn backends(&self) -> Vec<Arc<BackendHealth>> {
+        self.lock().backends.values().cloned().collect()
+    }
+
+    /// All clusters that have had endpoints.
+    pub fn clusters(&self) -> Vec<Arc<ClusterState>> {
+        self.lock().clusters.values().cloned().collect()
+    }
+
+    /// To be called every 10 ms or so by a thread that does nothing else: tells silence of the others from a
+    /// pause of our own, and finds silent clusters when no request comes to ask.
+    pub fn tick(&self, now: Tick) {
+        self.fleet.tick(now);
+        for cluster in self.lock().clusters.values() {
+            cluster.check_silence(now);
+        }
+    }
+
+    /// The entry of a backend, made to agree with `backend`: endpoints it had keep their evidence.
+    pub(crate) fn upsert(&self, id: &BackendId, backend: &Backend) -> Arc<BackendHealth> {
+        let mut entries = self.lock();
+        let health = Arc::clone(
+            entries
+                .backends
+                .entry(id.clone())
+                .or_insert_with(|| Arc::new(BackendHealth::new(id.clone(), self.fleet.clone()))),
+        );
+        let policy = Policy {
+            placement: backend.placement.clone(),
+            health: backend.health.clone(),
+        };
+        if **health.policy() != policy {
+            health.set_policy(policy);
+        }
+        let old = health.endpoints();
+        let known: HashMap<(&ClusterName, SocketAddr), &Arc<EndpointState>> = old
+            .iter()
+            .map(|e| ((e.cluster().name(), e.address()), e))
+            .collect();
+        let mut endpoints = Vec::new();
+        for (cluster, listed) in backend.clusters.iter().filter(|(_, l)| !l.is_empty()) {
+            let state = self.cluster(&mut entries, cluster);
+            for endpoint in listed {
+                let entry = match known.get(&(cluster, endpoint.address)) {
+                    Some(entry) => Arc::clone(entry),
+                    None => Arc::new(EndpointState::new(
+                        EndpointId(self.next_id.fetch_add(1, Relaxed)),
+                        endpoint.address,
+                        Arc::clone(&state),
+                        Arc::downgrade(&health),
+                    )),
+                };
+                endpoints.push(entry);
+            }
+        }
+        let same = endpoints.len() == old.len()
+            && endpoints
+                .iter()
+                .zip(old.iter())
+                .all(|(a, b)| a.id() == b.id());
+        if !same {
+            health.set_endpoints(endpoints);
+        }
+        health
+    }
+
+    /// Drops what no table uses any more.
+    pub(crate) fn retain(&self, used: impl Fn(&BackendId) -> bool) {
+        let mut entries = self.lock();
+        entries.backends.retain(|id, _| used(id));
+        let named: HashSet<ClusterName> = entries
+            .backends
+            .values()
+            .flat_map(|backend| {
+                let endpoints = backend.endpoints();
+                let names = endpoints.iter().map(|e| e.cluster().name().clone());
+                names.collect::<HashSet<_>>()
+            })
+            .collect();
+        // A cluster without endpoints keeps its counters for the metrics, but nothing can lift a suspicion.
+        for (name, cluster) in &entries.clusters {
+            if !named.contains(name) {
+                cluster.clear(Tick::NEVER);
+            }
+        }
+        let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
+        self.fleet.clusters.store(count, Relaxed);
+    }
+
+    fn cluster(&self, entries: &mut Entries, name: &ClusterName) -> Arc<ClusterState> {
+        let new = || Arc::new(ClusterState::new(name.clone(), self.fleet.clone()));
+        Arc::clone(entries.clusters.entry(name.clone()).or_insert_with(new))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,90 @@
+//! What all workers of a gateway share.
+
+use crate::budget::RetryBudget;
+use crate::health::HealthTable;
+use crate::table::Table;
+use arc_swap::ArcSwap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_model::{Generation, Snapshot};
+
+/// The table in use, the verdicts, and the retry budget.
+#[derive(Debug)]
+pub struct Shared {
+    /// What is served.
+    pub table: ArcSwap<Table>,
+    /// How endpoints and clusters are judged.
+    pub health: HealthTable,
+    /// What may be sent twice.
+    pub budget: RetryBudget,
+    applying: Mutex<()>,
+}
+
+/// What taking over a snapshot changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplyReport {
+    /// The generation that is served now.
+    pub generation: Generation,
+    /// Hosts whose routes were compiled; the others are as before.
+    pub hosts_compiled: usize,
+    /// Hosts that are no longer served.
+    pub hosts_removed: usize,
+    /// Backends whose endpoints or rules changed, came or went.
+    pub backends_changed: usize,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Shared {
+    /// Serves nothing: every request is answered 404.
+    pub fn new() -> Self {
+        let health = HealthTable::new();
+        let empty = Arc::new(Snapshot::empty(Generation(0)));
+        Self {
+            table: ArcSwap::from_pointee(Table::compile(&empty, None, &health)),
+            health,
+            budget: RetryBudget::new(),
+            applying: Mutex::new(()),
+        }
+    }
+
+    /// Serves `snapshot` from now on.
+    ///
+    /// # Errors
+    /// The field that cannot be served; then nothing has changed.
+    pub fn apply(&self, snapshot: &Arc<Snapshot>) -> Result<ApplyReport, String> {
+        snapshot.validate().map_err(|invalid| invalid.to_string())?;
+        let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = self.table.load_full();
+        let report = compare(previous.snapshot(), snapshot);
+        let table = Table::compile(snapshot, Some(&previous), &self.health);
+        self.table.store(Arc::new(table));
+        Ok(report)
+    }
+}
+
+fn compare(old: &Snapshot, new: &Snapshot) -> ApplyReport {
+    let gone = |id| !new.backends.contains_key(id);
+    ApplyReport {
+        generation: new.generation,
+        hosts_compiled: new
+            .hosts
+            .iter()
+            .filter(|(host, routes)| old.hosts.get(host) != Some(routes))
+            .count(),
+        hosts_removed: old
+            .hosts
+            .keys()
+            .filter(|host| !new.hosts.contains_key(host))
+            .count(),
+        backends_changed: new
+            .backends
+            .iter()
+            .filter(|(id, backend)| old.backends.get(id) != Some(backend))
+            .count()
+            + old.backends.keys().filter(|id| gone(*id)).count(),
+    }
+}

@@ -1,0 +1,63 @@
+//! What the gateway serves: routes compiled from a snapshot, and the backends they lead to.
+//!
+//! ```text
+//! Table ── exact/wildcard/any host -> Arc<HostRoutes> ── RouteEntry ── ForwardEntry ─┐
+//!   '───── BackendId -> Arc<BackendState>  <────────────────────────────────────────┘
+//! ```
+//!
+//! There are two kinds of change. A change of **routes** compiles the hosts it touches; all others are shared
+//! with the table before. A change of **endpoints** or of a backend's rules goes into its [`BackendState`],
+//! which old and new tables share, and compiles no route.
+
+mod compile;
+mod host;
+mod route;
+
+pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry};
+pub use route::{HeaderLookup, RequestHead, route};
+
+pub use crate::choose::BackendState;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tidegate_model::{BackendId, Generation, Settings, Snapshot};
+
+/// The compiled form of one snapshot. Immutable, but for the endpoints behind its backends.
+#[derive(Debug)]
+pub struct Table {
+    snapshot: Arc<Snapshot>,
+    settings: Arc<Settings>,
+    exact: HashMap<Arc<str>, Arc<HostRoutes>>,
+    wildcard: HashMap<Arc<str>, Arc<HostRoutes>>,
+    any: Option<Arc<HostRoutes>>,
+    backends: HashMap<BackendId, Arc<BackendState>>,
+}
+
+impl Table {
+    /// What it was compiled from.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The place of its snapshot in the order of snapshots.
+    pub fn generation(&self) -> Generation {
+        self.snapshot.generation
+    }
+
+    /// Settings of the whole gateway.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// A backend by name.
+    pub fn backend(&self, id: &BackendId) -> Option<&Arc<BackendState>> {
+        self.backends.get(id)
+    }
+
+    /// All backends, in no order.
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<BackendState>> {
+        self.backends.values()
+    }
+}
+
+#[cfg(test)]
+mod tests;

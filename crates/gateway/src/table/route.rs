@@ -1,0 +1,51 @@
+//! Which route a request takes.
+
+use super::{RouteEntry, Table};
+use std::sync::Arc;
+
+/// What the router may know about a request.
+#[derive(Debug)]
+pub struct RequestHead<'a, H> {
+    /// The host in lower case, without port and trailing dot.
+    pub host: &'a str,
+    /// The path in normal form ([`tidegate_model::normalise_path`]), without query.
+    pub path: &'a str,
+    /// Its header fields.
+    pub headers: &'a H,
+}
+
+/// Finds header fields by name.
+pub trait HeaderLookup {
+    /// The value of the header `name`, which is in lower case; the first, if there are several.
+    fn value(&self, name: &str) -> Option<&[u8]>;
+}
+
+/// The route for a request; allocates nothing.
+///
+/// The most specific host decides: exact, then wildcard, then any. Within it, an exact path goes before a
+/// prefix, a longer prefix before a shorter one, more header matches before fewer. If none of its paths
+/// match, the routes for any host are asked, which hold the default backend; a wildcard host is not asked
+/// after an exact one (as ingress-nginx does it, which chooses the server by host alone).
+pub fn route<'t, H: HeaderLookup>(
+    table: &'t Table,
+    head: &RequestHead<'_, H>,
+) -> Option<&'t Arc<RouteEntry>> {
+    let wildcard = || {
+        let (label, suffix) = head.host.split_once('.')?;
+        if label.is_empty() {
+            return None;
+        }
+        table.wildcard.get(suffix)
+    };
+    let own = table.exact.get(head.host).or_else(wildcard);
+    let hosts = own.into_iter().chain(&table.any);
+    hosts.into_iter().find_map(|routes| {
+        routes.find(head.path, |conditions| {
+            conditions.iter().all(|condition| {
+                head.headers
+                    .value(&condition.name)
+                    .is_some_and(|value| condition.any_of.iter().any(|one| one.as_bytes() == value))
+            })
+        })
+    })
+}
