@@ -1,0 +1,164 @@
+//! What changed between two snapshots.
+
+use crate::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tidegate_model::{Backend, BackendId, Generation, HostPattern, Route, Settings, Snapshot};
+
+/// The parts in which a snapshot differs from its base.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The generation it applies to.
+    pub base: Generation,
+    /// The digest of the content it applies to.
+    pub base_digest: Digest,
+    /// The generation it leads to.
+    pub generation: Generation,
+    /// The digest of the content it leads to.
+    pub digest: Digest,
+    /// The new settings, if they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// New or changed hosts; `None` for those that went.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<HostPattern, Option<Vec<Route>>>,
+    /// New or changed backends; `None` for those that went.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backends: BTreeMap<BackendId, Option<Backend>>,
+}
+
+/// The receiver does not have what a delta is about; it needs the whole snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeltaMismatch {
+    /// It applies to another snapshot.
+    #[error("the delta applies to generation {wanted}, we have {have}")]
+    Base {
+        /// The generation it applies to.
+        wanted: Generation,
+        /// The generation we have.
+        have: Generation,
+    },
+    /// What came out of it is not what it says.
+    #[error("generation {generation} does not have the digest its delta says")]
+    Result {
+        /// The generation it leads to.
+        generation: Generation,
+    },
+}
+
+impl Delta {
+    /// The difference from `old` to `new`. `old_digest` is the digest of `old`; that of `new` is computed
+    /// from it by the parts that changed.
+    pub fn between(old: &Snapshot, old_digest: Digest, new: &Snapshot) -> Self {
+        let mut digest = old_digest;
+        let settings = (old.settings != new.settings).then(|| new.settings.clone());
+        if settings.is_some() {
+            digest.subtract(Digest::of_settings(&old.settings));
+            digest.add(Digest::of_settings(&new.settings));
+        }
+        let hosts = changed(&old.hosts, &new.hosts, &mut digest, |host, routes| {
+            Digest::of_host(host, routes)
+        });
+        let backends = changed(
+            &old.backends,
+            &new.backends,
+            &mut digest,
+            Digest::of_backend,
+        );
+        Self {
+            base: old.generation,
+            base_digest: old_digest,
+            generation: new.generation,
+            digest,
+            settings,
+            hosts,
+            backends,
+        }
+    }
+
+    /// Whether only the generation differs.
+    pub fn is_empty(&self) -> bool {
+        self.settings.is_none() && self.hosts.is_empty() && self.backends.is_empty()
+    }
+
+    /// The snapshot it leads to from `base`, which has `base_digest`.
+    ///
+    /// # Errors
+    /// [`DeltaMismatch`]; the receiver then needs the whole snapshot.
+    pub fn apply(self, base: &Snapshot, base_digest: Digest) -> Result<Snapshot, DeltaMismatch> {
+        if self.base != base.generation || self.base_digest != base_digest {
+            return Err(DeltaMismatch::Base {
+                wanted: self.base,
+                have: base.generation,
+            });
+        }
+        let mut digest = base_digest;
+        let mut next = base.clone();
+        next.generation = self.generation;
+        if let Some(settings) = self.settings {
+            digest.subtract(Digest::of_settings(&base.settings));
+            digest.add(Digest::of_settings(&settings));
+            next.settings = settings;
+        }
+        put(&mut next.hosts, self.hosts, &mut digest, |host, routes| {
+            Digest::of_host(host, routes)
+        });
+        put(
+            &mut next.backends,
+            self.backends,
+            &mut digest,
+            Digest::of_backend,
+        );
+        if digest == self.digest {
+            Ok(next)
+        } else {
+            Err(DeltaMismatch::Result {
+                generation: self.generation,
+            })
+        }
+    }
+}
+
+fn changed<K: Ord + Clone, V: PartialEq + Clone>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+    digest: &mut Digest,
+    of: impl Fn(&K, &V) -> Digest,
+) -> BTreeMap<K, Option<V>> {
+    let mut changes = BTreeMap::new();
+    for (name, part) in old {
+        if new.get(name) != Some(part) {
+            digest.subtract(of(name, part));
+            changes.insert(name.clone(), None);
+        }
+    }
+    for (name, part) in new {
+        if old.get(name) != Some(part) {
+            digest.add(of(name, part));
+            changes.insert(name.clone(), Some(part.clone()));
+        }
+    }
+    changes
+}
+
+fn put<K: Ord, V>(
+    parts: &mut BTreeMap<K, V>,
+    changes: BTreeMap<K, Option<V>>,
+    digest: &mut Digest,
+    of: impl Fn(&K, &V) -> Digest,
+) {
+    for (name, change) in changes {
+        if let Some(old) = parts.get(&name) {
+            digest.subtract(of(&name, old));
+        }
+        match change {
+            Some(part) => {
+                digest.add(of(&name, &part));
+                parts.insert(name, part);
+            }
+            None => {
+                parts.remove(&name);
+            }
+        }
+    }
+}
