@@ -1,0 +1,319 @@
+//! Which Ingresses are ours, which clusters they lead to, and the gateway's settings.
+
+use crate::diagnostic::Sink;
+use crate::fleet::Fleet;
+use crate::{Kind, ObjectRef, Reason, WorldView};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tidegate_api::{GatewayConfig, INGRESS_CONTROLLER, ORIGINAL_INGRESS_CONTROLLER};
+use tidegate_model::{ClusterName, Settings};
+
+const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+const LEGACY_CLASS: &str = "kubernetes.io/ingress.class";
+
+/// Our IngressClasses.
+pub(crate) struct Classes {
+    ours: BTreeMap<String, Class>,
+    /// All classes, ours or not.
+    all: BTreeSet<String>,
+    default: Option<String>,
+    pub(crate) settings: Settings,
+}
+
+/// One of our IngressClasses.
+pub(crate) struct Class {
+    /// The GatewayConfig that limits its clusters, when one does: it makes backends its own.
+    pub(crate) limited_by: Option<String>,
+    /// The clusters its routes lead to.
+    pub(crate) clusters: BTreeSet<ClusterName>,
+}
+
+impl Classes {
+    pub(crate) fn new(world: &WorldView, fleet: &Fleet<'_>, diagnostics: &mut Sink) -> Self {
+        let configs: BTreeMap<&str, &GatewayConfig> = world
+            .gateway_configs
+            .iter()
+            .filter_map(|config| Some((config.metadata.name.as_deref()?, config.as_ref())))
+            .collect();
+        let attached = attached_clusters(&configs, fleet, diagnostics);
+        let mut ours = BTreeMap::new();
+        let mut config_of = BTreeMap::new();
+        for class in world.ingress_classes.iter().filter(|class| is_ours(class)) {
+            let name = class.metadata.name.clone().unwrap_or_default();
+            let config = config_name(class, &configs, diagnostics);
+            let limit = config.and_then(|config| attached.get(config));
+            ours.insert(
+                name.clone(),
+                Class {
+                    limited_by: limit.and(config).map(str::to_owned),
+                    clusters: fleet.serving(limit),
+                },
+            );
+            if let Some(config) = config {
+                config_of.insert(name, config);
+            }
+        }
+        let default = default_class(world);
+        // One gateway serves all classes: only one config's limits can hold.
+        let leading = default
+            .as_ref()
+            .and_then(|name| config_of.get(name))
+            .or_else(|| config_of.values().next())
+            .copied();
+        let settings = settings(leading, &configs, diagnostics);
+        Self {
+            ours,
+            all: world
+                .ingress_classes
+                .iter()
+                .filter_map(|class| class.metadata.name.clone())
+                .collect(),
+            default,
+            settings,
+        }
+    }
+
+    /// The class of an Ingress when it is one of ours.
+    pub(crate) fn of(
+        &self,
+        ingress: &Ingress,
+        object: &ObjectRef,
+        diagnostics: &mut Sink,
+    ) -> Option<&Class> {
+        let spec = ingress
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.ingress_class_name.as_deref());
+        let annotation = ingress
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(LEGACY_CLASS))
+            .map(String::as_str);
+        let (name, field) = match (spec, annotation) {
+            (Some(name), _) => (name, "spec.ingressClassName".to_owned()),
+            (None, Some(name)) => (name, format!("metadata.annotations[{LEGACY_CLASS}]")),
+            (None, None) => return self.ours.get(self.default.as_deref()?),
+        };
+        if !self.all.contains(name) {
+            diagnostics.error(
+                object,
+                field,
+                Reason::UnknownClass,
+                format!(
+                    "there is no IngressClass {}, so nobody serves this Ingress; see `kubectl get ingressclass`",
+                    crate::diagnostic::quote(name)
+                ),
+            );
+        }
+        self.ours.get(name)
+    }
+}
+
+fn is_ours(class: &IngressClass) -> bool {
+    let controller = class
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.controller.as_deref());
+    matches!(
+        controller,
+        Some(INGRESS_CONTROLLER | ORIGINAL_INGRESS_CONTROLLER)
+    )
+}
+
+/// The newest default class wins, as in the admission plugin of Kubernetes; ties go to the first name.
+fn default_class(world: &WorldView) -> Option<String> {
+    world
+        .ingress_classes
+        .iter()
+        .filter(|class| {
+            let annotations = class.metadata.annotations.as_ref();
+            annotations
+                .and_then(|a| a.get(DEFAULT_CLASS))
+                .is_some_and(|value| value == "true")
+        })
+        .min_by_key(|class| {
+            let created = class
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map(|time| time.0);
+            (std::cmp::Reverse(created), class.metadata.name.clone())
+        })
+        .and_then(|class| class.metadata.name.clone())
+}
+
+/// The name of the class's GatewayConfig, when it names one that exists.
+fn config_name<'a>(
+    class: &IngressClass,
+    configs: &BTreeMap<&'a str, &GatewayConfig>,
+    diagnostics: &mut Sink,
+) -> Option<&'a str> {
+    let parameters = class.spec.as_ref()?.parameters.as_ref()?;
+    let object = ObjectRef::cluster_scoped(
+        Kind::IngressClass,
+        class.metadata.name.clone().unwrap_or_default(),
+    );
+    let group = parameters.api_group.as_deref().unwrap_or_default();
+    let fallback = "until then its routes lead to all clusters";
+    if (group, parameters.kind.as_str()) != ("traffic.tidegate.io", "GatewayConfig") {
+        diagnostics.error(
+            &object,
+            "spec.parameters",
+            Reason::UnknownParameters,
+            format!(
+                "{group}/{} cannot be used, name a traffic.tidegate.io GatewayConfig; {fallback}",
+                parameters.kind
+            ),
+        );
+        return None;
+    }
+    let found = configs
+        .get_key_value(parameters.name.as_str())
+        .map(|(name, _)| *name);
+    if found.is_none() {
+        diagnostics.error(
+            &object,
+            "spec.parameters.name",
+            Reason::UnknownParameters,
+            format!("there is no GatewayConfig {}; {fallback}", parameters.name),
+        );
+    }
+    found
+}
+
+/// The named clusters of each config that names some.
+fn attached_clusters<'a>(
+    configs: &BTreeMap<&'a str, &GatewayConfig>,
+    fleet: &Fleet<'_>,
+    diagnostics: &mut Sink,
+) -> BTreeMap<&'a str, BTreeSet<ClusterName>> {
+    let mut attached = BTreeMap::new();
+    for (&name, config) in configs {
+        let Some(names) = &config.spec.clusters else {
+            continue;
+        };
+        let object = ObjectRef::cluster_scoped(Kind::GatewayConfig, name);
+        let mut set = BTreeSet::new();
+        for (i, cluster) in names.iter().enumerate() {
+            match ClusterName::new(cluster.as_str()) {
+                Ok(cluster) if fleet.clusters.contains_key(&cluster) => {
+                    set.insert(cluster);
+                }
+                _ => diagnostics.warning(
+                    &object,
+                    format!("spec.clusters[{i}]"),
+                    Reason::UnknownCluster,
+                    format!(
+                        "there is no Cluster {}; it takes part once it joins",
+                        crate::diagnostic::quote(cluster)
+                    ),
+                ),
+            }
+        }
+        attached.insert(name, set);
+    }
+    attached
+}
+
+fn settings(
+    leading: Option<&str>,
+    configs: &BTreeMap<&str, &GatewayConfig>,
+    diagnostics: &mut Sink,
+) -> Settings {
+    let mut settings = Settings::default();
+    for (&name, config) in configs {
+        let object = ObjectRef::cluster_scoped(Kind::GatewayConfig, name);
+        let set = [
+            ("spec.timeouts", config.spec.timeouts.is_some()),
+            ("spec.retries", config.spec.retries.is_some()),
+        ];
+        if leading == Some(name) {
+            apply(&object, config, &mut settings, diagnostics);
+            continue;
+        }
+        for (field, _) in set.iter().filter(|(_, set)| *set) {
+            diagnostics.warning(
+                &object,
+                *field,
+                Reason::NoEffect,
+                match leading {
+                    Some(leading) => format!("one gateway serves all classes, and GatewayConfig {leading} sets its limits"),
+                    None => "no IngressClass of Tidegate uses this GatewayConfig".to_owned(),
+                },
+            );
+        }
+    }
+    settings
+}
+
+fn apply(
+    object: &ObjectRef,
+    config: &GatewayConfig,
+    settings: &mut Settings,
+    diagnostics: &mut Sink,
+) {
+    if let Some(timeouts) = &config.spec.timeouts {
+        let target = &mut settings.timeouts;
+        let fields: [(&str, Option<tidegate_api::Duration>, &mut Duration); 7] = [
+            (
+                "requestHead",
+                timeouts.request_head,
+                &mut target.request_head,
+            ),
+            ("clientIdle", timeouts.client_idle, &mut target.client_idle),
+            ("connect", timeouts.connect, &mut target.connect),
+            (
+                "tryFirstByte",
+                timeouts.try_first_byte,
+                &mut target.try_first_byte,
+            ),
+            ("firstByte", timeouts.first_byte, &mut target.first_byte),
+            ("bodyIdle", timeouts.body_idle, &mut target.body_idle),
+            ("drain", timeouts.drain, &mut target.drain),
+        ];
+        for (field, value, target) in fields {
+            match value {
+                Some(value) if value.0.is_zero() => diagnostics.error(
+                    object,
+                    format!("spec.timeouts.{field}"),
+                    Reason::InvalidValue,
+                    "it must be longer than zero; the default stays in force".to_owned(),
+                ),
+                Some(value) => *target = value.0,
+                None => {}
+            }
+        }
+    }
+    if let Some(retries) = &config.spec.retries {
+        let target = &mut settings.retry;
+        let fields = [
+            ("max", retries.max, 10, &mut target.max),
+            (
+                "budgetPercent",
+                retries.budget_percent,
+                100,
+                &mut target.budget_percent,
+            ),
+            (
+                "budgetPerSecond",
+                retries.budget_per_second,
+                100_000,
+                &mut target.budget_per_second,
+            ),
+        ];
+        for (field, value, limit, target) in fields {
+            match value {
+                Some(value) if value > limit => diagnostics.error(
+                    object,
+                    format!("spec.retries.{field}"),
+                    Reason::InvalidValue,
+                    format!("{value} is more than {limit}; the default stays in force"),
+                ),
+                Some(value) => *target = value,
+                None => {}
+            }
+        }
+    }
+}

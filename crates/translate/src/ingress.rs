@@ -1,0 +1,362 @@
+//! One Ingress: its rules as candidates for routes.
+
+use crate::annotation::{self, Annotations};
+use crate::backend::{Backends, Resolved, ServiceRef};
+use crate::class::Class;
+use crate::diagnostic::{Sink, quote};
+use crate::fleet::PortRef;
+use crate::{Kind, ObjectRef, Reason};
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use tidegate_api::cluster::Traffic;
+use tidegate_model::{Action, BackendId, Forward, HostPattern, PathMatch, RouteId, RoutePlacement};
+
+/// An Ingress of one of our classes, with its annotations read.
+pub(crate) struct Mine<'a> {
+    pub(crate) object: ObjectRef,
+    pub(crate) ingress: &'a Ingress,
+    pub(crate) class: &'a Class,
+    pub(crate) annotations: Annotations,
+    /// Where its routes may go among clusters.
+    pub(crate) placement: RoutePlacement,
+    /// The backend of its `default-backend` annotation.
+    pub(crate) fallback: Option<BackendId>,
+}
+
+/// A path of a rule that can be served.
+pub(crate) struct Candidate<'a> {
+    pub(crate) id: RouteId,
+    pub(crate) host: HostPattern,
+    pub(crate) path: PathMatch,
+    /// `spec.rules[i].http.paths[j]`.
+    pub(crate) field: String,
+    pub(crate) backend: &'a IngressBackend,
+}
+
+/// The order in which objects of one kind win over each other: the oldest first, ties by
+/// `name.namespace`; one without a time of creation comes last.
+pub(crate) fn seniority(
+    metadata: &ObjectMeta,
+) -> (bool, Option<k8s_openapi::jiff::Timestamp>, String) {
+    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    (created.is_none(), created, format!("{name}.{namespace}"))
+}
+
+/// The reference of an Ingress; one without a namespace cannot come from an API server.
+pub(crate) fn reference(metadata: &ObjectMeta) -> ObjectRef {
+    ObjectRef::new(
+        Kind::Ingress,
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+impl<'a> Mine<'a> {
+    pub(crate) fn new(
+        object: ObjectRef,
+        ingress: &'a Ingress,
+        class: &'a Class,
+        backends: &mut Backends<'_>,
+        diagnostics: &mut Sink,
+    ) -> Self {
+        let none = std::collections::BTreeMap::new();
+        let all = ingress.metadata.annotations.as_ref().unwrap_or(&none);
+        let annotations = annotation::read(all, &object, diagnostics);
+        if ingress
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.tls.as_ref().is_some_and(|tls| !tls.is_empty()))
+        {
+            let text = "TLS is not served yet: the hosts answer on plain HTTP".to_owned();
+            diagnostics.warning(&object, "spec.tls", Reason::NoEffect, text);
+        }
+        let mut mine = Self {
+            object,
+            ingress,
+            class,
+            annotations,
+            placement: RoutePlacement::Policy,
+            fallback: None,
+        };
+        mine.placement = mine.pinned(backends, diagnostics);
+        mine.fallback = mine.fallback(backends, diagnostics);
+        mine
+    }
+
+    fn pinned(&self, backends: &Backends<'_>, diagnostics: &mut Sink) -> RoutePlacement {
+        let Some((cluster, key)) = &self.annotations.pinned else {
+            return RoutePlacement::Policy;
+        };
+        let field = format!("metadata.annotations[{key}]");
+        let everywhere = "so the routes lead to all clusters that may serve";
+        let Some(member) = backends.fleet.clusters.get(cluster) else {
+            let text = format!("there is no Cluster {cluster}, {everywhere}");
+            diagnostics.warning(&self.object, field, Reason::UnknownCluster, text);
+            return RoutePlacement::Policy;
+        };
+        if !self.class.clusters.contains(cluster) {
+            let text = format!(
+                "cluster {cluster} is excluded or not attached to the IngressClass, {everywhere}"
+            );
+            diagnostics.warning(&self.object, field, Reason::UnknownCluster, text);
+            return RoutePlacement::Policy;
+        }
+        // A canary header is test traffic that was sent there on purpose, also while it is drained.
+        let on_purpose = matches!(self.annotations.canary, annotation::CanaryRole::ByHeader(_));
+        if member.traffic == Traffic::Drain && !on_purpose {
+            let text = format!(
+                "cluster {cluster} is being drained: the routes lead to the others while they can serve"
+            );
+            diagnostics.note(&self.object, field, Reason::NoEffect, text);
+            return RoutePlacement::Policy;
+        }
+        RoutePlacement::Pinned(cluster.clone())
+    }
+
+    fn fallback(&self, backends: &mut Backends<'_>, diagnostics: &mut Sink) -> Option<BackendId> {
+        let (name, key) = self.annotations.default_backend.as_ref()?;
+        let namespace = &self.object.namespace;
+        let service = annotation::first_port(backends.fleet, &self.class.clusters, namespace, name);
+        if let Some(service) = service
+            && let Resolved::Backend { id, .. } =
+                backends.resolve(self.class, &self.object, &service)
+        {
+            return Some(id);
+        }
+        diagnostics.error(
+            &self.object,
+            format!("metadata.annotations[{key}]"),
+            Reason::ServiceNotFound,
+            format!("no attached cluster has a Service {} with a port in namespace {namespace}; the annotation is ignored", quote(name)),
+        );
+        None
+    }
+
+    /// The paths that can be served, in the order they are written.
+    pub(crate) fn candidates(&self, diagnostics: &mut Sink) -> Vec<Candidate<'a>> {
+        let rules = self
+            .ingress
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.rules.as_ref());
+        let mut candidates = Vec::new();
+        for (i, rule) in rules.into_iter().flatten().enumerate() {
+            let host = match HostPattern::parse(rule.host.as_deref().unwrap_or_default()) {
+                Ok(host) => host,
+                Err(error) => {
+                    let text = format!(
+                        "{} is not valid and its paths are not served: {}",
+                        quote(&error.host),
+                        error.reason
+                    );
+                    diagnostics.error(
+                        &self.object,
+                        format!("spec.rules[{i}].host"),
+                        Reason::InvalidHost,
+                        text,
+                    );
+                    continue;
+                }
+            };
+            let paths = rule
+                .http
+                .as_ref()
+                .map(|http| http.paths.as_slice())
+                .unwrap_or_default();
+            for (j, path) in paths.iter().enumerate() {
+                let field = format!("spec.rules[{i}].http.paths[{j}]");
+                if let Some(matched) = self.path(path, &field, diagnostics) {
+                    candidates.push(Candidate {
+                        id: RouteId(format!(
+                            "{}/{}#{i}.{j}",
+                            self.object.namespace, self.object.name
+                        )),
+                        host: host.clone(),
+                        path: matched,
+                        field,
+                        backend: &path.backend,
+                    });
+                }
+            }
+        }
+        candidates
+    }
+
+    fn path(
+        &self,
+        path: &HTTPIngressPath,
+        field: &str,
+        diagnostics: &mut Sink,
+    ) -> Option<PathMatch> {
+        let text = path.path.as_deref().unwrap_or_default();
+        let matched = match path.path_type.as_str() {
+            "Exact" => PathMatch::exact(text),
+            "Prefix" => PathMatch::prefix(text),
+            "ImplementationSpecific" if text.is_empty() => PathMatch::prefix("/"),
+            "ImplementationSpecific" => PathMatch::prefix(text),
+            other => {
+                let text = format!(
+                    "{} is none of Exact, Prefix and ImplementationSpecific; the path is not served",
+                    quote(other)
+                );
+                diagnostics.error(
+                    &self.object,
+                    format!("{field}.pathType"),
+                    Reason::InvalidPath,
+                    text,
+                );
+                return None;
+            }
+        };
+        matched
+            .map_err(|error| {
+                let text = format!(
+                    "{} is not valid and not served: {}",
+                    quote(&error.path),
+                    error.reason
+                );
+                diagnostics.error(
+                    &self.object,
+                    format!("{field}.path"),
+                    Reason::InvalidPath,
+                    text,
+                );
+            })
+            .ok()
+    }
+
+    /// What happens to requests for a backend of this Ingress.
+    pub(crate) fn action(
+        &self,
+        backend: &IngressBackend,
+        field: &str,
+        backends: &mut Backends<'_>,
+        diagnostics: &mut Sink,
+    ) -> Action {
+        if self.annotations.closed {
+            return Action::Respond(503);
+        }
+        match self.backend(backend, field, backends, diagnostics) {
+            Some(id) => Action::Forward(Forward {
+                fallback: self.fallback.clone().filter(|fallback| *fallback != id),
+                backend: id,
+                placement: self.placement.clone(),
+            }),
+            None => match &self.fallback {
+                Some(fallback) => Action::Forward(Forward {
+                    backend: fallback.clone(),
+                    placement: self.placement.clone(),
+                    fallback: None,
+                }),
+                None => Action::Respond(503),
+            },
+        }
+    }
+
+    /// The backend, or a diagnostic on why there is none.
+    pub(crate) fn backend(
+        &self,
+        backend: &IngressBackend,
+        field: &str,
+        backends: &mut Backends<'_>,
+        diagnostics: &mut Sink,
+    ) -> Option<BackendId> {
+        let object = &self.object;
+        if backend.resource.is_some() {
+            let text = "only Services can be backends; requests are answered 503".to_owned();
+            diagnostics.error(object, format!("{field}.resource"), Reason::Refused, text);
+            return None;
+        }
+        let Some(service) = &backend.service else {
+            let text = "a Service is missing; requests are answered 503".to_owned();
+            diagnostics.error(
+                object,
+                format!("{field}.service"),
+                Reason::InvalidBackend,
+                text,
+            );
+            return None;
+        };
+        let port = service.port.as_ref();
+        let number = port.and_then(|port| port.number);
+        let name = port
+            .and_then(|port| port.name.clone())
+            .filter(|name| !name.is_empty());
+        let port = match (number, name) {
+            (Some(number), _) => u16::try_from(number)
+                .ok()
+                .filter(|n| *n > 0)
+                .map(PortRef::Number),
+            (None, name) => name.map(PortRef::Name),
+        };
+        let Some(port) = port else {
+            let text =
+                "a port number (1 to 65535) or a port name is needed; requests are answered 503"
+                    .to_owned();
+            diagnostics.error(
+                object,
+                format!("{field}.service.port"),
+                Reason::InvalidBackend,
+                text,
+            );
+            return None;
+        };
+        let wanted = ServiceRef {
+            namespace: object.namespace.clone(),
+            name: service.name.clone(),
+            port,
+        };
+        match backends.resolve(self.class, object, &wanted) {
+            Resolved::Backend { id, without_port } => {
+                for cluster in without_port {
+                    let text = format!(
+                        "Service {} in cluster {cluster} has no port {}: that cluster gets no requests",
+                        quote(&wanted.name),
+                        wanted.port
+                    );
+                    diagnostics.warning(
+                        object,
+                        format!("{field}.service.port"),
+                        Reason::PortNotFound,
+                        text,
+                    );
+                }
+                Some(id)
+            }
+            Resolved::NoPort => {
+                let text = format!(
+                    "Service {} has no port {} in any cluster; requests are answered 503",
+                    quote(&wanted.name),
+                    quote(&wanted.port.to_string())
+                );
+                diagnostics.error(
+                    object,
+                    format!("{field}.service.port"),
+                    Reason::PortNotFound,
+                    text,
+                );
+                None
+            }
+            Resolved::NoService { unseen } => {
+                let mut text = format!(
+                    "no attached cluster has a Service {} in namespace {}; requests are answered 503",
+                    quote(&wanted.name),
+                    wanted.namespace
+                );
+                if !unseen.is_empty() {
+                    let names: Vec<&str> = unseen.iter().map(|c| c.as_str()).collect();
+                    text.push_str(&format!(" (not seen yet: {})", names.join(", ")));
+                }
+                diagnostics.error(
+                    object,
+                    format!("{field}.service.name"),
+                    Reason::ServiceNotFound,
+                    text,
+                );
+                None
+            }
+        }
+    }
+}
