@@ -1,0 +1,1 @@
+//! Checks a member cluster and registers it on the hub.
