@@ -1,5 +1,10 @@
 //! What all workers of a gateway share.
 
+mod metrics;
+mod status;
+
+pub use metrics::HealthMetrics;
+
 use crate::budget::RetryBudget;
 use crate::health::HealthTable;
 use crate::table::Table;
@@ -13,7 +18,7 @@ pub struct Shared {
     /// What is served.
     pub table: ArcSwap<Table>,
     /// How endpoints and clusters are judged.
-    pub health: HealthTable,
+    pub health: Arc<HealthTable>,
     /// What may be sent twice.
     pub budget: RetryBudget,
     applying: Mutex<()>,
@@ -41,7 +46,7 @@ impl Default for Shared {
 impl Shared {
     /// Serves nothing: every request is answered 404.
     pub fn new() -> Self {
-        let health = HealthTable::new();
+        let health = Arc::new(HealthTable::new());
         let empty = Arc::new(Snapshot::empty(Generation(0)));
         Self {
             table: ArcSwap::from_pointee(Table::compile(&empty, None, &health)),
@@ -88,3 +93,6 @@ fn compare(old: &Snapshot, new: &Snapshot) -> ApplyReport {
             + old.backends.keys().filter(|id| gone(*id)).count(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::cluster::{ClusterState, Fleet};
 use super::endpoint::{EndpointId, EndpointState};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_model::{Backend, BackendId, ClusterName};
 use tidegate_runtime::Tick;
@@ -17,6 +17,9 @@ use tidegate_runtime::Tick;
 pub struct HealthTable {
     fleet: Arc<Fleet>,
     next_id: AtomicU64,
+    /// Counts changes of endpoints and of the rules they are probed by.
+    version: AtomicU64,
+    self_suspect: AtomicBool,
     entries: Mutex<Entries>,
 }
 
@@ -40,6 +43,24 @@ impl HealthTable {
     /// All clusters that have had endpoints.
     pub fn clusters(&self) -> Vec<Arc<ClusterState>> {
         self.lock().clusters.values().cloned().collect()
+    }
+
+    /// Whether every endpoint fails its probes, so that the fault may be on our side.
+    pub fn self_suspect(&self) -> bool {
+        self.self_suspect.load(Relaxed)
+    }
+
+    pub(super) fn set_self_suspect(&self, suspect: bool) {
+        if self.self_suspect.swap(suspect, Relaxed) != suspect {
+            match suspect {
+                true => tracing::error!("every endpoint fails its probes: the fault may be ours"),
+                false => tracing::info!("an endpoint answers probes again"),
+            }
+        }
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Relaxed)
     }
 
     /// To be called every 10 ms or so by a thread that does nothing else: tells silence of the others from a
@@ -66,6 +87,7 @@ impl HealthTable {
         };
         if **health.policy() != policy {
             health.set_policy(policy);
+            self.version.fetch_add(1, Relaxed);
         }
         let old = health.endpoints();
         let known: HashMap<(&ClusterName, SocketAddr), &Arc<EndpointState>> = old
@@ -95,6 +117,7 @@ impl HealthTable {
                 .all(|(a, b)| a.id() == b.id());
         if !same {
             health.set_endpoints(endpoints);
+            self.version.fetch_add(1, Relaxed);
         }
         health
     }
@@ -103,6 +126,7 @@ impl HealthTable {
     pub(crate) fn retain(&self, used: impl Fn(&BackendId) -> bool) {
         let mut entries = self.lock();
         entries.backends.retain(|id, _| used(id));
+        self.version.fetch_add(1, Relaxed);
         let named: HashSet<ClusterName> = entries
             .backends
             .values()
