@@ -1,0 +1,122 @@
+//! The world view of one pass, and the members it is made from.
+
+use crate::observe::{HubObjects, Member, MemberReport, Observing};
+use kube::Client;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidegate_model::{ClusterName, Generation};
+use tidegate_translate::{Translation, WorldView};
+use tokio::sync::Notify;
+
+/// The outcome of a pass.
+pub(crate) struct Decided {
+    pub(crate) translation: Translation,
+    /// The generation that gateways get it under.
+    pub(crate) generation: Generation,
+}
+
+/// The members under observation.
+#[derive(Clone)]
+pub(crate) struct Fleet {
+    hub: Client,
+    folder: PathBuf,
+    objects_changed: Arc<Notify>,
+    report_changed: Arc<Notify>,
+    members: Arc<Mutex<BTreeMap<ClusterName, Member>>>,
+}
+
+impl Fleet {
+    pub(crate) fn new(
+        hub: Client,
+        folder: PathBuf,
+        objects_changed: &Arc<Notify>,
+        report_changed: &Arc<Notify>,
+    ) -> Self {
+        Self {
+            hub,
+            folder,
+            objects_changed: Arc::clone(objects_changed),
+            report_changed: Arc::clone(report_changed),
+            members: Arc::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ClusterName, Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Observes exactly the Clusters there are. Only to be called when they are known.
+    pub(crate) fn reconcile(&self, objects: &HubObjects) {
+        let mut members = self.lock();
+        let mut wanted = BTreeMap::new();
+        for cluster in objects.clusters.readable() {
+            let name = cluster.metadata.name.clone().unwrap_or_default();
+            if let Ok(name) = ClusterName::new(name) {
+                wanted.insert(
+                    name,
+                    Some(cluster.spec.connection.kubeconfig_secret_ref.clone()),
+                );
+            }
+        }
+        for (_, name, _) in objects.clusters.unreadable() {
+            // It is there, whatever it says: what is being observed stays observed.
+            if let Ok(name) = ClusterName::new(name) {
+                wanted.insert(name, None);
+            }
+        }
+        members.retain(|name, _| {
+            let stays = wanted.contains_key(name);
+            if !stays {
+                tracing::info!(cluster = %name, "member has left the fleet");
+                Member::forget(&self.folder, name);
+            }
+            stays
+        });
+        for (name, secret) in wanted {
+            let Some(secret) = secret else { continue };
+            match members.get(&name) {
+                Some(member) => member.set_secret(&secret),
+                None => {
+                    let observing = Observing {
+                        name: name.clone(),
+                        hub: self.hub.clone(),
+                        folder: self.folder.clone(),
+                        objects_changed: Arc::clone(&self.objects_changed),
+                        report_changed: Arc::clone(&self.report_changed),
+                    };
+                    members.insert(name, Member::observe(observing, secret));
+                }
+            }
+        }
+    }
+
+    /// Whether waiting would tell more about any member.
+    pub(crate) fn settled(&self) -> bool {
+        self.lock().values().all(Member::settled)
+    }
+
+    pub(crate) fn reports(&self) -> BTreeMap<ClusterName, MemberReport> {
+        self.lock()
+            .iter()
+            .map(|(name, member)| (name.clone(), member.report()))
+            .collect()
+    }
+}
+
+/// The immutable input of one pass.
+pub(crate) fn world(objects: &HubObjects, fleet: &Fleet) -> WorldView {
+    WorldView {
+        clusters: objects.clusters.readable(),
+        gateway_configs: objects.gateway_configs.readable(),
+        ingress_classes: objects.ingress_classes.readable(),
+        ingresses: objects.ingresses.readable(),
+        failover_policies: objects.failover_policies.readable(),
+        unreadable: objects.unreadable(),
+        members: fleet
+            .lock()
+            .iter()
+            .map(|(name, member)| (name.clone(), member.view()))
+            .collect(),
+    }
+}

@@ -1,0 +1,196 @@
+//! Following one kind of object on one API.
+
+use crate::client::WATCH_SECONDS;
+use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::utils::{Backoff, StreamBackoff};
+use kube::runtime::watcher::{self, Event, watcher};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// A watch that failed comes back or fails again within this time; quiet for longer, it is back.
+const FAILURE_HOLDS: Duration = Duration::from_secs(25);
+
+/// Objects of one kind, as last seen and as far as they can be read.
+pub(crate) struct Followed<K> {
+    objects: Arc<Mutex<Objects<K>>>,
+    state: watch::Receiver<FollowState>,
+}
+
+/// By namespace and name; an object that cannot be read is there with its error.
+type Objects<K> = HashMap<(String, String), Result<Arc<K>, String>>;
+
+/// How following goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FollowState {
+    /// All objects were listed once.
+    pub(crate) synced: bool,
+    /// The last failure, until the watch is known to be back.
+    pub(crate) failed: Option<(Instant, String)>,
+}
+
+impl FollowState {
+    /// What is wrong now.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        let (at, text) = self.failed.as_ref()?;
+        (!self.synced || at.elapsed() < FAILURE_HOLDS).then_some(text)
+    }
+}
+
+impl<K> Followed<K> {
+    pub(crate) fn state(&self) -> FollowState {
+        self.state.borrow().clone()
+    }
+
+    /// All objects that can be read.
+    pub(crate) fn readable(&self) -> Vec<Arc<K>> {
+        let objects = lock(&self.objects);
+        objects
+            .values()
+            .filter_map(|object| object.as_ref().ok().cloned())
+            .collect()
+    }
+
+    /// Namespaces, names and errors of the others.
+    pub(crate) fn unreadable(&self) -> Vec<(String, String, String)> {
+        let objects = lock(&self.objects);
+        let bad = objects.iter().filter_map(|((namespace, name), object)| {
+            Some((
+                namespace.clone(),
+                name.clone(),
+                object.as_ref().err()?.clone(),
+            ))
+        });
+        bad.collect()
+    }
+}
+
+/// Nothing that holds the lock can panic halfway through a change that matters.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts following. `trim` drops what is not needed before an object is kept; `changed` is notified of
+/// every change and of every change of state.
+pub(crate) fn follow<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    trim: fn(&mut K),
+    changed: Arc<Notify>,
+    shutdown: CancellationToken,
+) -> Followed<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let objects = Arc::new(Mutex::new(Objects::new()));
+    let writer = Arc::clone(&objects);
+    let (state_tx, state) = watch::channel(FollowState::default());
+    tokio::spawn(async move {
+        let stream = watcher(api, config.timeout(WATCH_SECONDS));
+        let mut listing = Objects::new();
+        let mut stream = std::pin::pin!(StreamBackoff::new(stream, Jittered::default()));
+        while let Some(item) = tokio::select! {
+            () = shutdown.cancelled() => None,
+            item = stream.next() => item,
+        } {
+            match item {
+                Ok(event) => {
+                    match event {
+                        Event::Init => {
+                            listing.clear();
+                            continue;
+                        }
+                        Event::InitApply(object) => {
+                            let (key, object) = entry(object, trim);
+                            listing.insert(key, object);
+                            continue;
+                        }
+                        // A list replaces everything at once: what it lacks is gone.
+                        Event::InitDone => *lock(&writer) = std::mem::take(&mut listing),
+                        Event::Apply(object) => {
+                            let (key, object) = entry(object, trim);
+                            lock(&writer).insert(key, object);
+                        }
+                        Event::Delete(object) => {
+                            lock(&writer).remove(&key(object.meta()));
+                        }
+                    }
+                    state_tx.send_if_modified(|state| {
+                        let news = !state.synced || state.failed.is_some();
+                        state.synced = true;
+                        state.failed = None;
+                        news
+                    });
+                }
+                Err(error) => {
+                    let text = crate::client::chain(&error);
+                    tracing::debug!(kind = %K::kind(&()), error = %text, "watch failed and will be resumed");
+                    state_tx.send_modify(|state| state.failed = Some((Instant::now(), text)));
+                }
+            }
+            changed.notify_one();
+        }
+    });
+    Followed { objects, state }
+}
+
+fn entry<K>(
+    guard: DeserializeGuard<K>,
+    trim: fn(&mut K),
+) -> ((String, String), Result<Arc<K>, String>)
+where
+    K: Resource<DynamicType = ()>,
+{
+    let key = key(guard.meta());
+    let object = match guard.0 {
+        Ok(mut object) => {
+            object.meta_mut().managed_fields = None;
+            trim(&mut object);
+            Ok(Arc::new(object))
+        }
+        Err(invalid) => Err(invalid.error),
+    };
+    (key, object)
+}
+
+fn key(metadata: &ObjectMeta) -> (String, String) {
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+/// 200 ms, doubling to 5 s, each between half and all of it; a good item starts over.
+#[derive(Default)]
+struct Jittered {
+    attempt: u32,
+}
+
+impl Iterator for Jittered {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let full =
+            Duration::from_millis(200 * (1 << self.attempt.min(5))).min(Duration::from_secs(5));
+        self.attempt += 1;
+        // The clock's last digits are random enough to spread clients apart.
+        let nanos = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.subsec_nanos());
+        Some(full / 2 + full.mul_f64(f64::from(nanos % 1000) / 2000.0))
+    }
+}
+
+impl Backoff for Jittered {
+    fn reset(&mut self) {
+        self.attempt = 0;
+    }
+}
