@@ -64,14 +64,12 @@ impl Collector for HealthMetrics {
             let labels = [("cluster", cluster.name().as_str())];
             ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
         }
-        let mut family = encoder.encode_descriptor(
+        let single = encoder.encode_descriptor(
             "gateway_self_suspect",
             "1 while every endpoint fails its probes",
             None,
             first.metric_type(),
         )?;
-        let labels: [(&str, &str); 0] = [];
-        ConstGauge::new(i64::from(self.health.self_suspect()))
-            .encode(family.encode_family(&labels)?)
+        ConstGauge::new(i64::from(self.health.self_suspect())).encode(single)
     }
 }
