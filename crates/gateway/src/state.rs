@@ -3,6 +3,7 @@
 mod metrics;
 mod status;
 
+pub use crate::table::ApplyReport;
 pub use metrics::HealthMetrics;
 
 use crate::budget::RetryBudget;
@@ -24,19 +25,6 @@ pub struct Shared {
     applying: Mutex<()>,
 }
 
-/// What taking over a snapshot changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApplyReport {
-    /// The generation that is served now.
-    pub generation: Generation,
-    /// Hosts whose routes were compiled; the others are as before.
-    pub hosts_compiled: usize,
-    /// Hosts that are no longer served.
-    pub hosts_removed: usize,
-    /// Backends whose endpoints or rules changed, came or went.
-    pub backends_changed: usize,
-}
-
 impl Default for Shared {
     fn default() -> Self {
         Self::new()
@@ -49,7 +37,7 @@ impl Shared {
         let health = Arc::new(HealthTable::new());
         let empty = Arc::new(Snapshot::empty(Generation(0)));
         Self {
-            table: ArcSwap::from_pointee(Table::compile(&empty, None, &health)),
+            table: ArcSwap::from_pointee(Table::compile(&empty, None, &health).0),
             health,
             budget: RetryBudget::new(),
             applying: Mutex::new(()),
@@ -64,33 +52,9 @@ impl Shared {
         snapshot.validate().map_err(|invalid| invalid.to_string())?;
         let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = self.table.load_full();
-        let report = compare(previous.snapshot(), snapshot);
-        let table = Table::compile(snapshot, Some(&previous), &self.health);
+        let (table, report) = Table::compile(snapshot, Some(&previous), &self.health);
         self.table.store(Arc::new(table));
         Ok(report)
-    }
-}
-
-fn compare(old: &Snapshot, new: &Snapshot) -> ApplyReport {
-    let gone = |id| !new.backends.contains_key(id);
-    ApplyReport {
-        generation: new.generation,
-        hosts_compiled: new
-            .hosts
-            .iter()
-            .filter(|(host, routes)| old.hosts.get(host) != Some(routes))
-            .count(),
-        hosts_removed: old
-            .hosts
-            .keys()
-            .filter(|host| !new.hosts.contains_key(host))
-            .count(),
-        backends_changed: new
-            .backends
-            .iter()
-            .filter(|(id, backend)| old.backends.get(id) != Some(backend))
-            .count()
-            + old.backends.keys().filter(|id| gone(*id)).count(),
     }
 }
 

@@ -32,7 +32,6 @@ impl Rig {
         let id = BackendId::new("shop", "web", "80").unwrap();
         let health = HealthTable::new();
         let backend = Arc::new(BackendState::new(health.upsert(&id, &content)));
-        health.retain(|_| true);
         Self {
             health,
             backend,
@@ -45,7 +44,6 @@ impl Rig {
     fn rescale(&mut self, endpoints: &[usize]) {
         self.content.clusters = clusters(endpoints);
         self.health.upsert(&self.id, &self.content);
-        self.health.retain(|_| true);
     }
 
     fn forward(&self, placement: RoutePlacement) -> ForwardEntry {

@@ -4,7 +4,7 @@ use super::latency::LatencyEstimate;
 use super::sharded::{Padded, Sharded};
 use super::silence::{self, CLUSTER_REQUESTS, PATIENCE_MIN, SUSPICION_UNPROBED, Seen};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tidegate_model::ClusterName;
 use tidegate_runtime::Tick;
@@ -29,6 +29,8 @@ pub struct Fleet {
 pub struct ClusterState {
     name: ClusterName,
     fleet: Arc<Fleet>,
+    /// Endpoints of all backends; changed under the lock of the table only.
+    endpoints: AtomicI64,
     out: Sharded,
     requests: Sharded,
     failures: Sharded,
@@ -79,6 +81,7 @@ impl ClusterState {
         Self {
             name,
             fleet,
+            endpoints: AtomicI64::new(0),
             out: Sharded::default(),
             requests: Sharded::default(),
             failures: Sharded::default(),
@@ -134,6 +137,11 @@ impl ClusterState {
     /// The recent slowest ordinary time to the first byte.
     pub fn latency(&self) -> &LatencyEstimate {
         &self.latency
+    }
+
+    /// Counts endpoints in or out; how many there are then.
+    pub(super) fn add_endpoints(&self, change: i64) -> i64 {
+        self.endpoints.fetch_add(change, Relaxed) + change
     }
 
     /// From now on a prober asks its suspects, so suspicion lasts until it is lifted.

@@ -3,7 +3,7 @@
 use super::backend::{BackendHealth, Policy};
 use super::cluster::{ClusterState, Fleet};
 use super::endpoint::{EndpointId, EndpointState};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -116,33 +116,40 @@ impl HealthTable {
                 .zip(old.iter())
                 .all(|(a, b)| a.id() == b.id());
         if !same {
+            for endpoint in &endpoints {
+                endpoint.cluster().add_endpoints(1);
+            }
+            for endpoint in old.iter() {
+                endpoint.cluster().add_endpoints(-1);
+            }
             health.set_endpoints(endpoints);
             self.version.fetch_add(1, Relaxed);
+            self.count_clusters(&entries);
         }
         health
     }
 
-    /// Drops what no table uses any more.
-    pub(crate) fn retain(&self, used: impl Fn(&BackendId) -> bool) {
+    /// Forgets a backend.
+    pub(crate) fn remove(&self, id: &BackendId) {
         let mut entries = self.lock();
-        entries.backends.retain(|id, _| used(id));
-        self.version.fetch_add(1, Relaxed);
-        let named: HashSet<ClusterName> = entries
-            .backends
-            .values()
-            .flat_map(|backend| {
-                let endpoints = backend.endpoints();
-                let names = endpoints.iter().map(|e| e.cluster().name().clone());
-                names.collect::<HashSet<_>>()
-            })
-            .collect();
-        // A cluster without endpoints keeps its counters for the metrics, but nothing can lift a suspicion.
-        for (name, cluster) in &entries.clusters {
-            if !named.contains(name) {
-                cluster.clear(Tick::NEVER);
+        if let Some(backend) = entries.backends.remove(id) {
+            for endpoint in backend.endpoints().iter() {
+                endpoint.cluster().add_endpoints(-1);
+            }
+            self.version.fetch_add(1, Relaxed);
+            self.count_clusters(&entries);
+        }
+    }
+
+    fn count_clusters(&self, entries: &Entries) {
+        let mut count = 0;
+        for cluster in entries.clusters.values() {
+            match cluster.add_endpoints(0) {
+                // It keeps its counters for the metrics, but nothing could lift a suspicion.
+                0 => cluster.clear(Tick::NEVER),
+                _ => count += 1,
             }
         }
-        let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
         self.fleet.clusters.store(count, Relaxed);
     }
 

@@ -30,7 +30,6 @@ impl Rig {
         }
         let health = HealthTable::new();
         let backend = Arc::new(BackendState::new(health.upsert(&id, &content)));
-        health.retain(|_| true);
         for cluster in health.clusters() {
             cluster.set_probed();
         }
@@ -254,7 +253,6 @@ fn suspicion_ends_by_itself_where_nothing_probes() {
         content.clusters.insert(name, vec![Endpoint { address }]);
     }
     rig.health.upsert(&id, &content);
-    rig.health.retain(|_| true);
     let picks: Vec<Pick> = (0..8).map(|_| rig.choose()).collect();
     rig.wait(600);
     rig.health.tick(rig.now);

@@ -1,14 +1,33 @@
 //! From snapshot to table, at a cost that grows with the change.
+//!
+//! What remains of the whole is one comparison of the two snapshots and, when a route changed, a copy of the
+//! map of hosts.
 
-use super::{HostRoutes, Table};
+use super::changes::changes;
+use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
 use crate::health::HealthTable;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_model::{BackendId, HostPattern, Settings, Snapshot};
+use tidegate_model::{BackendId, Generation, HostPattern, Route, Settings, Snapshot};
+
+/// What taking over a snapshot changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplyReport {
+    /// The generation that is served now.
+    pub generation: Generation,
+    /// Hosts whose routes were compiled; the others are as before.
+    pub hosts_compiled: usize,
+    /// Hosts that are no longer served.
+    pub hosts_removed: usize,
+    /// Backends whose endpoints or rules changed, came or went.
+    pub backends_changed: usize,
+}
+
+type Backends = HashMap<BackendId, Arc<BackendState>>;
 
 impl Table {
-    /// A table for a snapshot that passed [`Snapshot::validate`].
+    /// A table for a snapshot that passed [`Snapshot::validate`], and what is new in it.
     ///
     /// Hosts whose routes equal those of `previous` are shared with it. The entries in `health` are made to
     /// agree with the snapshot **at once**, also for `previous` where it is still in use: compile a table only
@@ -17,57 +36,60 @@ impl Table {
         snapshot: &Arc<Snapshot>,
         previous: Option<&Table>,
         health: &HealthTable,
-    ) -> Self {
-        let backends = compile_backends(snapshot, previous, health);
-        let mut table = Self {
+    ) -> (Self, ApplyReport) {
+        let mut report = ApplyReport {
+            generation: snapshot.generation,
+            ..ApplyReport::default()
+        };
+        let backends = compile_backends(snapshot, previous, health, &mut report);
+        let table = Self {
             snapshot: Arc::clone(snapshot),
             settings: compile_settings(&snapshot.settings, previous),
-            exact: HashMap::with_capacity(snapshot.hosts.len()),
-            wildcard: HashMap::new(),
-            any: None,
+            hosts: compile_hosts(snapshot, previous, &backends, &mut report),
             backends,
         };
-        for (host, routes) in &snapshot.hosts {
-            let unchanged = previous
-                .filter(|p| p.snapshot.hosts.get(host) == Some(routes))
-                .and_then(|p| p.host(host));
-            let (name, compiled) = match unchanged {
-                Some((name, compiled)) => (name, Arc::clone(compiled)),
-                None => {
-                    let compiled = HostRoutes::compile(routes, &table.backends);
-                    (None, Arc::new(compiled))
-                }
-            };
-            table.insert(host, name, compiled);
-        }
-        table
+        (table, report)
     }
+}
 
-    fn host(&self, host: &HostPattern) -> Option<(Option<Arc<str>>, &Arc<HostRoutes>)> {
-        let named = |map: &'_ HashMap<Arc<str>, _>, name: &str| {
-            map.get_key_value(name).map(|(name, _)| Arc::clone(name))
+impl Hosts {
+    fn put(&mut self, host: &HostPattern, routes: Option<Arc<HostRoutes>>) {
+        let (map, name) = match host {
+            HostPattern::Any => {
+                self.any = routes;
+                return;
+            }
+            HostPattern::Exact(name) => (&mut self.exact, name),
+            HostPattern::Wildcard(name) => (&mut self.wildcard, name),
         };
-        match host {
-            HostPattern::Exact(name) => Some((named(&self.exact, name), self.exact.get(&**name)?)),
-            HostPattern::Wildcard(name) => {
-                Some((named(&self.wildcard, name), self.wildcard.get(&**name)?))
-            }
-            HostPattern::Any => Some((None, self.any.as_ref()?)),
-        }
+        match routes {
+            Some(routes) => map.insert(name.as_str().into(), routes),
+            None => map.remove(name.as_str()),
+        };
     }
+}
 
-    fn insert(&mut self, host: &HostPattern, name: Option<Arc<str>>, routes: Arc<HostRoutes>) {
-        let named = |text: &str| name.unwrap_or_else(|| text.into());
-        match host {
-            HostPattern::Exact(text) => {
-                self.exact.insert(named(text), routes);
-            }
-            HostPattern::Wildcard(text) => {
-                self.wildcard.insert(named(text), routes);
-            }
-            HostPattern::Any => self.any = Some(routes),
-        }
+fn compile_hosts(
+    snapshot: &Snapshot,
+    previous: Option<&Table>,
+    backends: &Backends,
+    report: &mut ApplyReport,
+) -> Arc<Hosts> {
+    let mut hosts = previous.map(|p| Arc::clone(&p.hosts)).unwrap_or_default();
+    let changed = changes(previous.map(|p| &p.snapshot.hosts), &snapshot.hosts);
+    if changed.is_empty() {
+        return hosts;
     }
+    let edited = Arc::make_mut(&mut hosts);
+    for (host, routes) in changed {
+        let compile = |routes: &Vec<Route>| Arc::new(HostRoutes::compile(routes, backends));
+        match routes {
+            Some(_) => report.hosts_compiled += 1,
+            None => report.hosts_removed += 1,
+        }
+        edited.put(host, routes.map(compile));
+    }
+    hosts
 }
 
 fn compile_settings(settings: &Settings, previous: Option<&Table>) -> Arc<Settings> {
@@ -81,21 +103,26 @@ fn compile_backends(
     snapshot: &Snapshot,
     previous: Option<&Table>,
     health: &HealthTable,
-) -> HashMap<BackendId, Arc<BackendState>> {
-    let mut backends = HashMap::with_capacity(snapshot.backends.len());
-    for (id, backend) in &snapshot.backends {
-        let known = previous.and_then(|p| p.backends.get(id));
-        let unchanged = previous.is_some_and(|p| p.snapshot.backends.get(id) == Some(backend));
-        let state = match known {
-            Some(state) if unchanged => Arc::clone(state),
-            Some(state) => {
-                health.upsert(id, backend);
-                Arc::clone(state)
+    report: &mut ApplyReport,
+) -> Arc<Backends> {
+    let mut backends = previous
+        .map(|p| Arc::clone(&p.backends))
+        .unwrap_or_default();
+    for (id, backend) in changes(previous.map(|p| &p.snapshot.backends), &snapshot.backends) {
+        report.backends_changed += 1;
+        match backend {
+            Some(backend) => {
+                let entry = health.upsert(id, backend);
+                if !backends.contains_key(id) {
+                    let state = Arc::new(BackendState::new(entry));
+                    Arc::make_mut(&mut backends).insert(id.clone(), state);
+                }
             }
-            None => Arc::new(BackendState::new(health.upsert(id, backend))),
-        };
-        backends.insert(id.clone(), state);
+            None => {
+                health.remove(id);
+                Arc::make_mut(&mut backends).remove(id);
+            }
+        }
     }
-    health.retain(|id| backends.contains_key(id));
     backends
 }

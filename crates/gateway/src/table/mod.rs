@@ -9,10 +9,12 @@
 //! with the table before. A change of **endpoints** or of a backend's rules goes into its [`BackendState`],
 //! which old and new tables share, and compiles no route.
 
+mod changes;
 mod compile;
 mod host;
 mod route;
 
+pub use compile::ApplyReport;
 pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry};
 pub use route::{HeaderLookup, RequestHead, route};
 
@@ -26,10 +28,16 @@ use tidegate_model::{BackendId, Generation, Settings, Snapshot};
 pub struct Table {
     snapshot: Arc<Snapshot>,
     settings: Arc<Settings>,
+    hosts: Arc<Hosts>,
+    backends: Arc<HashMap<BackendId, Arc<BackendState>>>,
+}
+
+/// All hosts; shared between tables while no route changes.
+#[derive(Clone, Debug, Default)]
+struct Hosts {
     exact: HashMap<Arc<str>, Arc<HostRoutes>>,
     wildcard: HashMap<Arc<str>, Arc<HostRoutes>>,
     any: Option<Arc<HostRoutes>>,
-    backends: HashMap<BackendId, Arc<BackendState>>,
 }
 
 impl Table {

@@ -35,10 +35,10 @@ pub fn route<'t, H: HeaderLookup>(
         if label.is_empty() {
             return None;
         }
-        table.wildcard.get(suffix)
+        table.hosts.wildcard.get(suffix)
     };
-    let own = table.exact.get(head.host).or_else(wildcard);
-    let hosts = own.into_iter().chain(&table.any);
+    let own = table.hosts.exact.get(head.host).or_else(wildcard);
+    let hosts = own.into_iter().chain(&table.hosts.any);
     hosts.into_iter().find_map(|routes| {
         routes.find(head.path, |conditions| {
             conditions.iter().all(|condition| {

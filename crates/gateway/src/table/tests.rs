@@ -33,7 +33,7 @@ fn rule(text: &str) -> Route {
 
 fn compiled(hosts: &[(&str, &[&str])]) -> Table {
     let snapshot = snapshot(hosts);
-    Table::compile(&Arc::new(snapshot), None, &HealthTable::new())
+    Table::compile(&Arc::new(snapshot), None, &HealthTable::new()).0
 }
 
 fn snapshot(hosts: &[(&str, &[&str])]) -> Snapshot {
@@ -133,7 +133,7 @@ fn with_backend(mut snapshot: Snapshot, ports: &[u16]) -> Snapshot {
 }
 
 fn host_routes<'t>(table: &'t Table, host: &str) -> &'t Arc<HostRoutes> {
-    &table.exact[host]
+    &table.hosts.exact[host]
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn an_endpoint_change_compiles_no_route_and_reaches_old_tables() {
     let hosts: &[(&str, &[&str])] = &[("a.example.com", &["/"]), ("b.example.com", &["/"])];
     let old = Arc::new(with_backend(snapshot(hosts), &[1]));
     let new = Arc::new(with_backend(snapshot(hosts), &[1, 2]));
-    let before = Table::compile(&old, None, &health);
+    let before = Table::compile(&old, None, &health).0;
     let kept = before.backends().next().unwrap().health().endpoints()[0].id();
-    let after = Table::compile(&new, Some(&before), &health);
+    let after = Table::compile(&new, Some(&before), &health).0;
     assert!(Arc::ptr_eq(
         host_routes(&before, "a.example.com"),
         host_routes(&after, "a.example.com")
@@ -165,8 +165,8 @@ fn a_route_change_compiles_its_host_only() {
         ("a.example.com", &["/"]),
         ("b.example.com", &["/x"]),
     ]));
-    let before = Table::compile(&old, None, &health);
-    let after = Table::compile(&new, Some(&before), &health);
+    let before = Table::compile(&old, None, &health).0;
+    let after = Table::compile(&new, Some(&before), &health).0;
     let same = |host| Arc::ptr_eq(host_routes(&before, host), host_routes(&after, host));
     assert!(same("a.example.com"));
     assert!(!same("b.example.com"));

@@ -107,7 +107,6 @@ impl Rig {
         }
         let id = BackendId::new("shop", "web", "80").unwrap();
         let backend = self.health.upsert(&id, &content);
-        self.health.retain(|_| true);
         backend
     }
 
