@@ -5,10 +5,12 @@ mod session;
 
 use crate::{Delta, Digest, FeedAddress, disk};
 use numbering::Numbering;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_model::{Generation, SNAPSHOT_FORMAT, Snapshot};
@@ -87,6 +89,10 @@ struct Shared {
     numbering: Mutex<Numbering>,
     latest: watch::Sender<Option<Published>>,
     receivers: watch::Sender<Vec<ReceiverStatus>>,
+    /// The newest session of each name: when a receiver comes back before its old connection is seen to end,
+    /// that end does not count.
+    sessions: Mutex<HashMap<String, u64>>,
+    next_session: AtomicU64,
 }
 
 // === impl Publisher ===
@@ -104,6 +110,8 @@ impl Publisher {
             numbering: Mutex::new(numbering),
             latest: watch::Sender::new(None),
             receivers: watch::Sender::new(Vec::new()),
+            sessions: Mutex::default(),
+            next_session: AtomicU64::default(),
         });
         let (listener, address) = listen(address).await?;
         let accepting = tokio::spawn(accept_all(listener, Arc::clone(&shared)));
@@ -209,6 +217,24 @@ impl Shared {
             digest: last.digest,
         }));
         Ok(())
+    }
+
+    /// The number of a new session of this receiver.
+    fn enter(&self, name: &str) -> u64 {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.next_session.fetch_add(1, Relaxed);
+        sessions.insert(name.to_owned(), number);
+        number
+    }
+
+    /// Ends a session; whether it was the receiver's newest.
+    fn leave(&self, name: &str, number: u64) -> bool {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = sessions.get(name) == Some(&number);
+        if newest {
+            sessions.remove(name);
+        }
+        newest
     }
 
     /// Changes the entry of a receiver, making it if need be.

@@ -42,7 +42,8 @@ pub struct Placement {
     #[serde(default = "default_spill_below")]
     pub spill_below_percent: u8,
     /// Percent, 0 to 100. While a smaller share of *all* endpoints is healthy, health is ignored and
-    /// traffic is spread over all, so that it never goes to nowhere.
+    /// traffic is spread over all, so that it never goes to nowhere. A cluster with no healthy endpoint
+    /// is lost and counts for nothing while another has one: nothing is ever sent back into it.
     #[serde(default = "default_panic_below")]
     pub panic_below_percent: u8,
     /// How a cluster comes back.

@@ -217,10 +217,12 @@ impl Base {
 struct Presence<'a> {
     shared: &'a Shared,
     name: String,
+    number: u64,
 }
 
 impl<'a> Presence<'a> {
     fn enter(shared: &'a Shared, name: &str, have: Option<Have>) -> Self {
+        let number = shared.enter(name);
         shared.note(name, |status| {
             status.connected = true;
             status.accepted = have.map(|have| have.generation);
@@ -228,6 +230,7 @@ impl<'a> Presence<'a> {
         Self {
             shared,
             name: name.to_owned(),
+            number,
         }
     }
 
@@ -245,7 +248,9 @@ impl<'a> Presence<'a> {
 
 impl Drop for Presence<'_> {
     fn drop(&mut self) {
-        self.shared
-            .note(&self.name, |status| status.connected = false);
+        if self.shared.leave(&self.name, self.number) {
+            self.shared
+                .note(&self.name, |status| status.connected = false);
+        }
     }
 }

@@ -104,6 +104,8 @@ struct Target {
     started: Tick,
     run: Run,
     failing: bool,
+    /// The probe under way asks for an answer.
+    asked: bool,
     /// It answered `OPTIONS *` with a server error since it was ejected.
     seen_erring: bool,
 }
@@ -181,6 +183,7 @@ impl Prober {
                         started: Tick::NEVER,
                         run: Run::default(),
                         failing: false,
+                        asked: false,
                         seen_erring: false,
                     }
                 });
@@ -241,6 +244,7 @@ impl Target {
             },
             Probe::Tcp | Probe::None => Question::Connect,
         };
+        self.asked = question != Question::Connect;
         Task {
             id: self.endpoint.id(),
             address,
@@ -264,7 +268,8 @@ impl Target {
         }
         let (run, verdict) = self.run.after(good, check);
         self.run = run;
-        self.failing = !good;
+        // A suspect that takes the connection and says nothing fails too, though the check does not.
+        self.failing = !good || (self.asked && matches!(answer, Answer::Nothing { .. }));
         self.endpoint.probed(good, verdict, now);
         self.watch_ejection(answer, now);
         match self.endpoint.doubted(now) || self.endpoint.ejected(now) {
