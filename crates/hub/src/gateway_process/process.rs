@@ -105,7 +105,11 @@ fn look_up(pid: u32) -> io::Result<Option<(Process, bool)>> {
     let (running, start_ticks) =
         parse_stat(&stat).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))?;
     let identity = Identity { start_ticks, boot_id: boot_id()? };
-    let pidfd = AsyncFd::register(pidfd)?;
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe; what it guards against, a type whose descriptor changes, OwnedFd is not"
+    )]
+    let pidfd = AsyncFd::new(pidfd)?;
     Ok(Some((Process { identity, pid, pidfd, child: None }, running)))
 }
 
