@@ -34,7 +34,13 @@ mod tests {
     fn waits_double_up_to_five_seconds_and_begin_anew_after_a_long_life() {
         let mut backoff = Backoff::default();
         let mut wait = |life| backoff.after(Duration::from_secs(life)).as_millis();
-        let waits: Vec<u128> = [0, 0, 59, 1, 1, 1, 1, 1, 60, 1].into_iter().map(&mut wait).collect();
-        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 100, 200]);
+        let waits: Vec<u128> = [0, 0, 59, 1, 1, 1, 1, 1, 60, 1]
+            .into_iter()
+            .map(&mut wait)
+            .collect();
+        assert_eq!(
+            waits,
+            [100, 200, 400, 800, 1600, 3200, 5000, 5000, 100, 200]
+        );
     }
 }

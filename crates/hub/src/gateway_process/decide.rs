@@ -15,7 +15,11 @@ pub(super) enum Decision {
 }
 
 /// `observed` is the process that has the recorded number now, if any runs.
-pub(super) fn decide(recorded: Option<&Record>, observed: Option<&Identity>, wanted: &[String]) -> Decision {
+pub(super) fn decide(
+    recorded: Option<&Record>,
+    observed: Option<&Identity>,
+    wanted: &[String],
+) -> Decision {
     let (Some(recorded), Some(observed)) = (recorded, observed) else {
         return Decision::Start;
     };
@@ -23,7 +27,11 @@ pub(super) fn decide(recorded: Option<&Record>, observed: Option<&Identity>, wan
     if recorded.identity != *observed {
         return Decision::Start;
     }
-    if recorded.command == wanted { Decision::Adopt } else { Decision::Replace }
+    if recorded.command == wanted {
+        Decision::Adopt
+    } else {
+        Decision::Replace
+    }
 }
 
 #[cfg(test)]
@@ -31,22 +39,54 @@ mod tests {
     use super::*;
 
     fn identity(start: u64, boot: &str) -> Identity {
-        Identity { start_ticks: start, boot_id: boot.to_owned() }
+        Identity {
+            start_ticks: start,
+            boot_id: boot.to_owned(),
+        }
     }
 
     #[test]
     fn only_the_very_same_process_is_adopted_or_replaced() {
         let command = |argument: &str| vec!["/gateway".to_owned(), argument.to_owned()];
-        let recorded = Record { pid: 7, identity: identity(100, "a"), command: command("--one") };
+        let recorded = Record {
+            pid: 7,
+            identity: identity(100, "a"),
+            command: command("--one"),
+        };
         let cases = [
             (None, None, "--one", Decision::Start),
             (None, Some(identity(100, "a")), "--one", Decision::Start),
             (Some(&recorded), None, "--one", Decision::Start),
-            (Some(&recorded), Some(identity(100, "a")), "--one", Decision::Adopt),
-            (Some(&recorded), Some(identity(100, "a")), "--two", Decision::Replace),
-            (Some(&recorded), Some(identity(101, "a")), "--one", Decision::Start),
-            (Some(&recorded), Some(identity(101, "a")), "--two", Decision::Start),
-            (Some(&recorded), Some(identity(100, "b")), "--one", Decision::Start),
+            (
+                Some(&recorded),
+                Some(identity(100, "a")),
+                "--one",
+                Decision::Adopt,
+            ),
+            (
+                Some(&recorded),
+                Some(identity(100, "a")),
+                "--two",
+                Decision::Replace,
+            ),
+            (
+                Some(&recorded),
+                Some(identity(101, "a")),
+                "--one",
+                Decision::Start,
+            ),
+            (
+                Some(&recorded),
+                Some(identity(101, "a")),
+                "--two",
+                Decision::Start,
+            ),
+            (
+                Some(&recorded),
+                Some(identity(100, "b")),
+                "--one",
+                Decision::Start,
+            ),
         ];
         for (recorded, observed, argument, expected) in cases {
             let decision = decide(recorded, observed.as_ref(), &command(argument));

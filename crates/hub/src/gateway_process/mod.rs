@@ -88,7 +88,10 @@ impl GatewayProcess {
     /// # Errors
     /// When the directory cannot be used or the program cannot be started. A note that cannot be
     /// written is only logged: serving comes first.
-    pub async fn ensure(spec: GatewaySpec, shutdown: CancellationToken) -> io::Result<GatewayHandle> {
+    pub async fn ensure(
+        spec: GatewaySpec,
+        shutdown: CancellationToken,
+    ) -> io::Result<GatewayHandle> {
         start::create_dir(&spec.dir)?;
         let wanted = record::command_line(&spec.exec, &spec.args);
         let note = spec.dir.join(GATEWAY_PID_FILE);
@@ -106,7 +109,11 @@ impl GatewayProcess {
             }
             (Decision::Replace, Some(old)) => {
                 let new = start::start(&spec).await?;
-                tracing::info!(old = old.pid(), new = new.pid(), "replacing a gateway that has other arguments");
+                tracing::info!(
+                    old = old.pid(),
+                    new = new.pid(),
+                    "replacing a gateway that has other arguments"
+                );
                 tokio::spawn(async move { old.end(REPLACE_GRACE).await });
                 (new, Origin::Started)
             }
@@ -119,7 +126,11 @@ impl GatewayProcess {
             last_exit: None,
         });
         let (stop, stopped) = oneshot::channel();
-        let supervisor = Supervisor { spec, shutdown, publish };
+        let supervisor = Supervisor {
+            spec,
+            shutdown,
+            publish,
+        };
         let task = tokio::spawn(supervisor.run(process, stopped));
         Ok(GatewayHandle { status, stop, task })
     }

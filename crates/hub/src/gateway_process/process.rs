@@ -43,7 +43,10 @@ impl Process {
         let unknown = || io::Error::other("its process is not in /proc");
         let pid = child.id().ok_or_else(unknown)?;
         let (process, _) = look_up(pid)?.ok_or_else(unknown)?;
-        Ok(Self { child: Some(child), ..process })
+        Ok(Self {
+            child: Some(child),
+            ..process
+        })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -68,7 +71,11 @@ impl Process {
     pub(super) async fn end(mut self, grace: Duration) -> io::Result<()> {
         self.signal(Signal::TERM)?;
         if timeout(grace, self.ended()).await.is_err() {
-            tracing::warn!(pid = self.pid, grace_s = grace.as_secs_f64(), "the gateway did not end in time; killing it");
+            tracing::warn!(
+                pid = self.pid,
+                grace_s = grace.as_secs_f64(),
+                "the gateway did not end in time; killing it"
+            );
             self.signal(Signal::KILL)?;
             self.ended().await;
         }
@@ -97,20 +104,33 @@ fn look_up(pid: u32) -> io::Result<Option<(Process, bool)>> {
     };
     let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
-        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(error),
     };
-    let (running, start_ticks) =
-        parse_stat(&stat).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))?;
-    let identity = Identity { start_ticks, boot_id: boot_id()? };
+    let (running, start_ticks) = parse_stat(&stat)
+        .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))?;
+    let identity = Identity {
+        start_ticks,
+        boot_id: boot_id()?,
+    };
     #[expect(
         deprecated,
         reason = "its successor is unsafe; what it guards against, a type whose descriptor changes, OwnedFd is not"
     )]
     let pidfd = AsyncFd::new(pidfd)?;
-    Ok(Some((Process { identity, pid, pidfd, child: None }, running)))
+    Ok(Some((
+        Process {
+            identity,
+            pid,
+            pidfd,
+            child: None,
+        },
+        running,
+    )))
 }
 
 /// What reading from /proc says of a process that ended after the opening.
@@ -127,7 +147,9 @@ fn parse_stat(stat: &str) -> Option<(bool, u64)> {
 }
 
 fn boot_id() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
 }
 
 #[cfg(test)]
@@ -137,7 +159,9 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_any_name() {
         let stat = |name: &str, state: char| {
-            format!("42 ({name}) {state} 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 2703360 200\n")
+            format!(
+                "42 ({name}) {state} 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 2703360 200\n"
+            )
         };
         assert_eq!(parse_stat(&stat("gateway", 'S')), Some((true, 98_765)));
         assert_eq!(parse_stat(&stat("a) S 1 (b", 'R')), Some((true, 98_765)));

@@ -48,5 +48,8 @@ impl Record {
 /// different command lines never look the same.
 pub(super) fn command_line(exec: &Path, args: &[OsString]) -> Vec<String> {
     let text = |part: &OsStr| part.as_bytes().escape_ascii().to_string();
-    std::iter::once(exec.as_os_str()).chain(args.iter().map(OsString::as_os_str)).map(text).collect()
+    std::iter::once(exec.as_os_str())
+        .chain(args.iter().map(OsString::as_os_str))
+        .map(text)
+        .collect()
 }

@@ -52,7 +52,8 @@ pub(super) async fn start(spec: &GatewaySpec) -> io::Result<Process> {
 fn open_log(dir: &Path) -> io::Result<File> {
     let path = dir.join(GATEWAY_LOG_FILE);
     if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT) {
-        fs::rename(&path, dir.join(format!("{GATEWAY_LOG_FILE}.1"))).map_err(|error| named("rotate", &path, &error))?;
+        fs::rename(&path, dir.join(format!("{GATEWAY_LOG_FILE}.1")))
+            .map_err(|error| named("rotate", &path, &error))?;
     }
     OpenOptions::new()
         .create(true)
@@ -63,5 +64,8 @@ fn open_log(dir: &Path) -> io::Result<File> {
 }
 
 fn named(doing: &str, path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {doing} {}: {error}", path.display()))
+    io::Error::new(
+        error.kind(),
+        format!("cannot {doing} {}: {error}", path.display()),
+    )
 }

@@ -18,7 +18,11 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Runs until `stop` brings a grace, and ends the gateway then, or until its sender is dropped.
-    pub(super) async fn run(self, mut process: Process, mut stop: Receiver<Duration>) -> io::Result<()> {
+    pub(super) async fn run(
+        self,
+        mut process: Process,
+        mut stop: Receiver<Duration>,
+    ) -> io::Result<()> {
         let mut backoff = Backoff::default();
         let mut since = Instant::now();
         loop {
@@ -43,7 +47,8 @@ impl Supervisor {
                     Err(error) => {
                         wait = backoff.after(Duration::ZERO);
                         tracing::error!(%error, again_in_ms = wait.as_millis(), "the gateway cannot be started");
-                        self.publish.send_modify(|status| status.last_exit = Some(error.to_string()));
+                        self.publish
+                            .send_modify(|status| status.last_exit = Some(error.to_string()));
                     }
                 }
             };

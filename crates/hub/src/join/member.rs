@@ -82,3 +82,6 @@ fn answered<T>(
     };
     Err(JoinError::Member { doing, why })
 }
+
+#[cfg(test)]
+mod tests;
