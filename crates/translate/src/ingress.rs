@@ -264,13 +264,17 @@ impl<'a> Mine<'a> {
         diagnostics: &mut Sink,
     ) -> Option<BackendId> {
         let object = &self.object;
+        let instead = match &self.fallback {
+            Some(_) => "default-backend serves instead",
+            None => "requests are answered 503",
+        };
         if backend.resource.is_some() {
-            let text = "only Services can be backends; requests are answered 503".to_owned();
+            let text = format!("only Services can be backends; {instead}");
             diagnostics.error(object, format!("{field}.resource"), Reason::Refused, text);
             return None;
         }
         let Some(service) = &backend.service else {
-            let text = "a Service is missing; requests are answered 503".to_owned();
+            let text = format!("a Service is missing; {instead}");
             diagnostics.error(
                 object,
                 format!("{field}.service"),
@@ -292,9 +296,7 @@ impl<'a> Mine<'a> {
             (None, name) => name.map(PortRef::Name),
         };
         let Some(port) = port else {
-            let text =
-                "a port number (1 to 65535) or a port name is needed; requests are answered 503"
-                    .to_owned();
+            let text = format!("a port number (1 to 65535) or a port name is needed; {instead}");
             diagnostics.error(
                 object,
                 format!("{field}.service.port"),
@@ -327,7 +329,7 @@ impl<'a> Mine<'a> {
             }
             Resolved::NoPort => {
                 let text = format!(
-                    "Service {} has no port {} in any cluster; requests are answered 503",
+                    "Service {} has no port {} in any cluster; {instead}",
                     quote(&wanted.name),
                     quote(&wanted.port.to_string())
                 );
@@ -341,7 +343,7 @@ impl<'a> Mine<'a> {
             }
             Resolved::NoService { unseen } => {
                 let mut text = format!(
-                    "no attached cluster has a Service {} in namespace {}; requests are answered 503",
+                    "no attached cluster has a Service {} in namespace {}; {instead}",
                     quote(&wanted.name),
                     wanted.namespace
                 );
