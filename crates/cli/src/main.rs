@@ -1,3 +1,31 @@
-//! The `tidegate` binary.
+//! The `tidegate` binary: one word per process and per thing a person does.
+//!
+//! ```text
+//! commands/   one file a command: its flags, its help, what it wires together
+//! demo/       the demo: processes, sample application, faults, live view
+//! load/       open-loop load with latency from the due time
+//! process/    what every long-running command shares: ready line, signals, admin address
+//! ```
+//!
+//! It only wires: what the processes do stands in the crates they are made of.
 
-fn main() {}
+mod commands;
+mod demo;
+mod load;
+mod process;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = commands::Cli::parse();
+    match cli.run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", process::one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

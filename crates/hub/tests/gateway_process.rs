@@ -1,5 +1,7 @@
 //! The gateway's supervision, with real processes.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,7 @@
 //! Joining, with API servers in memory as the hub and the members.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};

@@ -22,6 +22,7 @@ mod load;
 mod process;
 mod ready;
 mod rig;
+mod shop;
 mod tree;
 mod wait;
 
@@ -32,6 +33,7 @@ pub use load::{Failure, Load, Outcome, Target};
 pub use process::{Finished, Process};
 pub use ready::Ready;
 pub use rig::Rig;
+pub use shop::SHOP;
 pub use tree::ProcessId;
 pub use wait::{SOON, wait_for};
 

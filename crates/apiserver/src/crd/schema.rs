@@ -241,6 +241,11 @@ impl Schema {
         self.properties.get(name).or(self.additional.as_deref())
     }
 
+    /// The value a missing member counts as.
+    pub(crate) fn default_value(&self) -> Option<&Value> {
+        self.default.as_ref()
+    }
+
     // === pruning ===
 
     /// Prunes an object; `apiVersion`, `kind` and `metadata` always stay.

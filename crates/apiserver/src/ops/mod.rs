@@ -3,6 +3,7 @@
 //! Every change is read, compute, compare-and-swap; a lost race is retried unless the client named
 //! the version it had read.
 
+mod apply;
 mod convert;
 mod create;
 mod delete;
@@ -54,12 +55,23 @@ pub(crate) enum FieldValidation {
     Strict,
 }
 
+/// How a write is recorded in managed fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Operation {
+    /// What changed belongs to the manager.
+    #[default]
+    Update,
+    /// The new state carries its managed fields already.
+    Apply,
+}
+
 /// Query parameters common to all writes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WriteOptions {
     pub(crate) manager: String,
     pub(crate) dry_run: DryRun,
     pub(crate) validation: FieldValidation,
+    pub(crate) operation: Operation,
 }
 
 /// What a write left behind.

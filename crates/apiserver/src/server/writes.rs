@@ -6,8 +6,9 @@ use super::reply::{self, Reply};
 use super::request::Query;
 use crate::object;
 use crate::ops::{DryRun, FieldValidation, Outcome, Part, WriteOptions, Written, scale_of};
-use crate::patch;
-use crate::status::{ApiResult, Status};
+use crate::patch::{self, Conflicts};
+use crate::registry::{Kind, Rules};
+use crate::status::{About, ApiResult, FieldError, Status};
 use http::header::USER_AGENT;
 use serde_json::Value;
 
@@ -60,11 +61,7 @@ fn options(request: &ResourceRequest<'_>) -> ApiResult<WriteOptions> {
                 .collect()
         }
     };
-    Ok(WriteOptions {
-        manager,
-        dry_run: dry_run(&request.query)?,
-        validation,
-    })
+    Ok(WriteOptions { manager, dry_run: dry_run(&request.query)?, validation, ..WriteOptions::default() })
 }
 
 fn part(request: &ResourceRequest<'_>) -> Part {
@@ -125,6 +122,7 @@ pub(super) async fn replace(request: &ResourceRequest<'_>, name: &str) -> ApiRes
 enum Patch {
     Json(Value),
     Merge(Value),
+    Strategic(Value),
 }
 
 impl Patch {
@@ -134,14 +132,21 @@ impl Patch {
         match content_type.as_str() {
             "application/json-patch+json" => Ok(Patch::Json(decoded()?)),
             "application/merge-patch+json" => Ok(Patch::Merge(object_only(decoded()?)?)),
+            "application/strategic-merge-patch+json" => match &request.kind.rules {
+                Rules::Builtin(_) => Ok(Patch::Strategic(object_only(decoded()?)?)),
+                Rules::Custom(_) => Err(Status::unsupported_media_type(
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                )),
+            },
             _ => Err(Status::unsupported_media_type(
                 "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
             )),
         }
     }
 
-    fn apply(&self, current: &Value) -> ApiResult<Value> {
+    fn apply(&self, kind: &Kind, current: &Value) -> ApiResult<Value> {
         match self {
+            Patch::Strategic(patch) => patch::strategic_merge(kind, current, patch),
             Patch::Json(patch) => patch::json_patch(current, patch),
             Patch::Merge(patch) => Ok(patch::merge_patch(current, patch)),
         }
@@ -157,14 +162,33 @@ fn object_only(patch: Value) -> ApiResult<Value> {
 }
 
 pub(super) async fn patch(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
+    if negotiate::content_type(&request.head.headers) == "application/apply-patch+yaml" {
+        return apply(request, name).await;
+    }
     let options = options(request)?;
     let patch = Patch::of(request)?;
     let (kind, namespace) = (&request.kind, request.namespace());
     let done = request
         .api
         .update(kind, namespace, name, part(request), &options, |current| {
-            patch.apply(current)
+            patch.apply(kind, current)
         })
+        .await?;
+    Ok(written(request, &done))
+}
+
+async fn apply(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
+    if request.query.get("fieldManager").is_none() {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        let about = About { group: "meta.k8s.io", what: "PatchOptions", name: "" };
+        return Err(Status::invalid(about, &[error]));
+    }
+    let options = options(request)?;
+    let config = object_only(negotiate::decode_yaml(&request.body)?)?;
+    let conflicts = if request.query.flag("force")? { Conflicts::Force } else { Conflicts::Refuse };
+    let done = request
+        .api
+        .apply(&request.kind, request.namespace(), name, part(request), config, conflicts, &options)
         .await?;
     Ok(written(request, &done))
 }
@@ -183,7 +207,7 @@ pub(super) async fn scale(request: &ResourceRequest<'_>, name: &str) -> ApiResul
         request
             .api
             .rescale(kind, namespace, name, &options, |current| {
-                patch.apply(current)
+                patch.apply(kind, current)
             })
             .await?
     };

@@ -1,0 +1,202 @@
+//! One attempt to get an answer: connect, send, wait for the head of the answer.
+
+use super::outgoing::poll_write_piece;
+use crate::choose::Pick;
+use crate::h1::{BadResponse, Method, ResponseHead};
+use crate::upstream::{poll_connected, start_connect};
+use crate::worker::{Buffer, Worker};
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tidegate_runtime::Tick;
+use tokio::net::TcpStream;
+
+/// An attempt under way. Dropping it closes its connection.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// The endpoint, and the account of this attempt with it.
+    pub(crate) pick: Pick,
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    /// What the endpoint has sent so far; `None` while that is nothing.
+    pub(crate) received: Option<Buffer>,
+    /// Bytes of the request that the kernel has taken.
+    pub(crate) written: usize,
+    /// The connection was used before.
+    pub(crate) reused: bool,
+    /// When the attempt is no longer waited for alone.
+    pub(crate) deadline: Tick,
+    state: State,
+    /// The received bytes hold something that no head was looked for in yet.
+    unread: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Connecting,
+    Sending,
+    Waiting,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// A whole head stands in `received`, read into the shared `ResponseHead`.
+    Head,
+    /// It failed.
+    Failed(Failure),
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Refused, unreachable, or no descriptor for it.
+    Connect,
+    /// Closed or reset before the end of the answer's head.
+    Closed,
+    /// The answer breaks the protocol.
+    Bad(BadResponse),
+}
+
+/// The parts of the request that an attempt needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sending<'a> {
+    pub(crate) request: &'a [u8],
+    pub(crate) method: Method,
+    pub(crate) first_byte: Duration,
+}
+
+impl Attempt {
+    /// Starts on a kept connection if there is one and `fresh` is false.
+    ///
+    /// # Errors
+    /// The pick back, when the kernel refuses at once.
+    pub(crate) fn start(
+        worker: &Worker,
+        pick: Pick,
+        fresh: bool,
+        connect: Duration,
+    ) -> Result<Self, Pick> {
+        let address = pick.address();
+        let now = worker.now();
+        let kept = match fresh {
+            true => None,
+            false => worker.pools.take(address, now),
+        };
+        let reused = kept.is_some();
+        let stream = match kept.map_or_else(|| start_connect(address), Ok) {
+            Ok(stream) => stream,
+            Err(_) => return Err(pick),
+        };
+        let (state, deadline) = match reused {
+            true => (State::Sending, Tick::END),
+            false => (State::Connecting, now + connect),
+        };
+        Ok(Self {
+            pick,
+            stream,
+            received: None,
+            written: 0,
+            reused,
+            deadline,
+            state,
+            unread: false,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.pick.address()
+    }
+
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.state == State::Connecting
+    }
+
+    /// Whether the whole of the request as far as it is known has been sent.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.state == State::Waiting
+    }
+
+    /// Drops a 1xx head of `length` bytes, to look for the next.
+    pub(crate) fn skip_head(&mut self, length: usize) {
+        if let Some(received) = &mut self.received {
+            received.consume(length);
+            self.unread = !received.is_empty();
+        }
+    }
+
+    /// Goes on as far as it can.
+    pub(crate) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        worker: &Worker,
+        sending: Sending<'_>,
+        response: &mut ResponseHead,
+    ) -> Poll<Progress> {
+        if self.state == State::Connecting {
+            if ready!(poll_connected(&self.stream, context)).is_err() {
+                return Poll::Ready(Progress::Failed(Failure::Connect));
+            }
+            self.state = State::Sending;
+            self.deadline = Tick::END;
+        }
+        if self.state == State::Sending {
+            let parts = [sending.request, b"", b""];
+            match poll_write_piece(&mut self.stream, context, parts, &mut self.written) {
+                // An answer may come before the whole request is sent.
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => {
+                    self.state = State::Waiting;
+                    self.deadline = worker.now() + sending.first_byte;
+                }
+                Poll::Ready(Err(_)) if self.written == 0 => {
+                    return Poll::Ready(Progress::Failed(Failure::Closed));
+                }
+                // An endpoint that refuses a body may have answered before it closed.
+                Poll::Ready(Err(_)) => self.state = State::Waiting,
+            }
+        }
+        self.poll_head(context, worker, sending.method, response)
+    }
+
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        worker: &Worker,
+        method: Method,
+        response: &mut ResponseHead,
+    ) -> Poll<Progress> {
+        loop {
+            if let Some(received) = self.received.as_ref().filter(|_| self.unread) {
+                self.unread = false;
+                match response.parse(received.data(), method) {
+                    Ok(true) => return Poll::Ready(Progress::Head),
+                    Ok(false) => {}
+                    Err(bad) => return Poll::Ready(Progress::Failed(Failure::Bad(bad))),
+                }
+            }
+            let mut buffer = match self.received.take() {
+                Some(buffer) => buffer,
+                None => worker.scratch.take_buffer(),
+            };
+            // A head that fills the largest buffer without an end was refused by the parser.
+            buffer.make_room(crate::h1::HEAD_MAX);
+            let filled = buffer.poll_fill(&mut self.stream, context);
+            if buffer.is_empty() {
+                worker.scratch.give_buffer(buffer);
+            } else {
+                self.received = Some(buffer);
+            }
+            match ready!(filled) {
+                Ok(0) => return Poll::Ready(Progress::Failed(Failure::Closed)),
+                Ok(_) => {
+                    self.pick.heard(worker.now());
+                    self.unread = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Poll::Ready(Progress::Failed(Failure::Closed)),
+            }
+        }
+    }
+}

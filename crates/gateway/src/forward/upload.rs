@@ -1,0 +1,131 @@
+//! The request's body on its way from the client to the endpoint.
+
+use super::outgoing::poll_write_piece;
+use crate::h1::{BodyDecoder, BodyEncoder, Framing, HEAD_MAX, Refusal};
+use crate::worker::Buffer;
+use std::task::{Context, Poll, ready};
+use tokio::net::TcpStream;
+
+/// A request body, taken out of the client's framing and put into the backend's piece by piece. One
+/// piece at a time: nothing is read from the client before the endpoint has taken the last.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    decoder: BodyDecoder,
+    encoder: BodyEncoder,
+    before: Vec<u8>,
+    after: &'static [u8],
+    payload: usize,
+    consumed: usize,
+    written: usize,
+    /// Payload bytes seen so far.
+    pub(crate) bytes: u64,
+}
+
+/// Why an upload ends early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UploadFailure {
+    /// The client broke the framing.
+    Refused(Refusal),
+    /// The client has gone.
+    Client,
+    /// The endpoint takes no more; it may still answer.
+    Endpoint,
+}
+
+impl Upload {
+    pub(crate) fn new(framing: Framing) -> Self {
+        Self {
+            decoder: BodyDecoder::request(framing),
+            encoder: match framing {
+                Framing::Chunked => BodyEncoder::Chunked,
+                Framing::None | Framing::Length(_) => BodyEncoder::Plain,
+            },
+            before: Vec::new(),
+            after: b"",
+            payload: 0,
+            consumed: 0,
+            written: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether all of the body has been read and handed on.
+    pub(crate) fn is_done(&self) -> bool {
+        self.decoder.is_done() && self.consumed == 0 && self.after.is_empty()
+    }
+
+    /// Moves what `input` holds of the body behind the head in `out`, so that it is sent with it.
+    ///
+    /// # Errors
+    /// The framing is broken; nothing has been sent.
+    pub(crate) fn take_buffered(
+        &mut self,
+        input: &mut Buffer,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        if self.decoder.is_done() {
+            return Ok(());
+        }
+        let decoded = self
+            .decoder
+            .decode(input.data_mut())
+            .map_err(|_| Refusal::Chunk)?;
+        self.encoder.before(decoded.payload, out);
+        out.extend_from_slice(&input.data()[..decoded.payload]);
+        out.extend_from_slice(self.encoder.after(decoded.payload, decoded.done));
+        self.bytes += decoded.payload as u64;
+        input.consume(decoded.consumed);
+        Ok(())
+    }
+
+    /// Goes on as far as it can; ready when the body is complete at the endpoint. `progress` counts
+    /// the bytes that came from the client.
+    pub(crate) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        client: &mut TcpStream,
+        input: &mut Buffer,
+        endpoint: &mut TcpStream,
+        progress: &mut usize,
+    ) -> Poll<Result<(), UploadFailure>> {
+        loop {
+            if self.consumed > 0 || !self.after.is_empty() {
+                let parts = [&self.before[..], &input.data()[..self.payload], self.after];
+                ready!(poll_write_piece(endpoint, context, parts, &mut self.written))
+                    .map_err(|_| UploadFailure::Endpoint)?;
+                input.consume(self.consumed);
+                self.consumed = 0;
+                self.payload = 0;
+                self.after = b"";
+            }
+            if self.decoder.is_done() {
+                return Poll::Ready(Ok(()));
+            }
+            if input.is_empty() {
+                input.make_room(HEAD_MAX);
+                let count = ready!(input.poll_fill(client, context))
+                    .map_err(|_| UploadFailure::Client)?;
+                if count == 0 {
+                    return Poll::Ready(Err(UploadFailure::Client));
+                }
+                *progress += count;
+            }
+            let decoded = self
+                .decoder
+                .decode(input.data_mut())
+                .map_err(|_| UploadFailure::Refused(Refusal::Chunk))?;
+            self.before.clear();
+            self.encoder.before(decoded.payload, &mut self.before);
+            self.after = self.encoder.after(decoded.payload, decoded.done);
+            self.payload = decoded.payload;
+            self.consumed = decoded.consumed;
+            self.written = 0;
+            self.bytes += decoded.payload as u64;
+            if decoded.payload == 0 && !decoded.done {
+                // Only framing so far.
+                input.consume(decoded.consumed);
+                self.consumed = 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Writing heads: what leaves towards backends and clients.
+
+use super::connection;
+use super::lines::{Known, Line};
+use super::{BodyEncoder, Framing, RequestHead, ResponseFraming, ResponseHead, Version};
+
+/// What the gateway says about the client, in place of what the client says about itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'a> {
+    /// The client's address as text.
+    pub(crate) address: &'a [u8],
+    /// 32 hex digits.
+    pub(crate) request_id: &'a [u8; 32],
+}
+
+/// Whether the client's connection goes on after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    KeepAlive,
+    Close,
+}
+
+/// What the head of an answer depends on beside the answer itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientSide {
+    /// The client's version.
+    pub(crate) version: Version,
+    /// Whether the connection may go on as far as the gateway is concerned.
+    pub(crate) persistence: Persistence,
+}
+
+/// Appends the head for the backend: the request line with `path` (in normal form) and the query as it
+/// came, the end-to-end headers as they came, our own `X-Forwarded-*` and `X-Request-Id`.
+pub(crate) fn write_request(
+    head: &RequestHead,
+    buf: &[u8],
+    path: &[u8],
+    identity: Identity<'_>,
+    out: &mut Vec<u8>,
+) {
+    out.reserve(head.length + 256);
+    out.extend_from_slice(head.method_text.of(buf));
+    out.push(b' ');
+    out.extend_from_slice(path);
+    out.extend_from_slice(head.query.of(buf));
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    copy_lines(buf, &head.lines, head.connection.names_headers, out, |known| match known {
+        Known::Host | Known::ContentLength | Known::Other => true,
+        // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
+        Known::Expect => head.version == Version::Http11 && head.framing != Framing::None,
+        Known::Connection | Known::HopByHop | Known::Identity | Known::TransferEncoding => false,
+    });
+    if head.framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    out.extend_from_slice(identity.address);
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ");
+    out.extend_from_slice(head.host.of(buf));
+    out.extend_from_slice(b"\r\nX-Request-Id: ");
+    out.extend_from_slice(identity.request_id);
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Appends the head for the client, and says how the body must be framed and whether the connection
+/// goes on behind it.
+pub(crate) fn write_response(
+    head: &ResponseHead,
+    buf: &[u8],
+    client: ClientSide,
+    out: &mut Vec<u8>,
+) -> (BodyEncoder, Persistence) {
+    let ends_by_close = matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose);
+    let (encoder, persistence) = match (ends_by_close, client.version) {
+        (false, _) => (BodyEncoder::Plain, client.persistence),
+        (true, Version::Http11) => (BodyEncoder::Chunked, client.persistence),
+        (true, Version::Http10) => (BodyEncoder::Plain, Persistence::Close),
+    };
+    out.reserve(head.length + 64);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(head.status_text.of(buf));
+    out.extend_from_slice(b"\r\n");
+    copy_lines(buf, &head.lines, head.connection.names_headers, out, |known| match known {
+        Known::Host | Known::ContentLength | Known::Other | Known::Expect | Known::Identity => true,
+        Known::Connection | Known::HopByHop | Known::TransferEncoding => false,
+    });
+    if encoder == BodyEncoder::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    match (persistence, client.version) {
+        (Persistence::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        (Persistence::KeepAlive, Version::Http10) => {
+            out.extend_from_slice(b"Connection: keep-alive\r\n");
+        }
+        (Persistence::KeepAlive, Version::Http11) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+    (encoder, persistence)
+}
+
+/// Appends a 1xx head for the client.
+pub(crate) fn write_interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(head.status_text.of(buf));
+    out.extend_from_slice(b"\r\n");
+    copy_lines(buf, &head.lines, head.connection.names_headers, out, |known| match known {
+        Known::Other => true,
+        Known::Host
+        | Known::ContentLength
+        | Known::Expect
+        | Known::Identity
+        | Known::Connection
+        | Known::HopByHop
+        | Known::TransferEncoding => false,
+    });
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Copies the lines to keep as they came; neighbours with one copy.
+fn copy_lines(
+    buf: &[u8],
+    lines: &[Line],
+    names_headers: bool,
+    out: &mut Vec<u8>,
+    keep: impl Fn(Known) -> bool,
+) {
+    let mut run = 0..0;
+    for line in lines {
+        let named = || {
+            let name = line.name.of(buf);
+            connection::members(buf, lines).any(|member| member.eq_ignore_ascii_case(name))
+        };
+        let kept = keep(line.known) && !(names_headers && line.known == Known::Other && named());
+        let start = line.name.start as usize;
+        let end = line.end as usize;
+        if !kept {
+            out.extend_from_slice(&buf[run.clone()]);
+            run = end..end;
+        } else if run.end == start {
+            run.end = end;
+        } else {
+            out.extend_from_slice(&buf[run]);
+            run = start..end;
+        }
+    }
+    out.extend_from_slice(&buf[run]);
+}
