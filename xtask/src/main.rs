@@ -1,6 +1,5 @@
 //! The build vocabulary: what CI runs, a person runs with the same word.
 
-mod bench;
 mod ci;
 mod tidy;
 
@@ -25,9 +24,6 @@ enum Task {
     /// What the compiler does not check: walls between crates, the documents' paths, file lengths,
     /// versions below known advisories.
     Tidy,
-    /// Measurements, printed as tables.
-    #[command(subcommand)]
-    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -35,7 +31,6 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
         Task::Test { args } => ci::test(&args),
         Task::Tidy => tidy::tidy(),
-        Task::Bench(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
