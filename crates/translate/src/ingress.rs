@@ -347,16 +347,15 @@ impl<'a> Mine<'a> {
                     quote(&wanted.name),
                     wanted.namespace
                 );
-                if !unseen.is_empty() {
+                let field = format!("{field}.service.name");
+                if unseen.is_empty() {
+                    diagnostics.error(object, field, Reason::ServiceNotFound, text);
+                } else {
+                    // Unknown is not absent: one of these clusters may well have it.
                     let names: Vec<&str> = unseen.iter().map(|c| c.as_str()).collect();
                     text.push_str(&format!(" (not seen yet: {})", names.join(", ")));
+                    diagnostics.note(object, field, Reason::ServiceNotFound, text);
                 }
-                diagnostics.error(
-                    object,
-                    format!("{field}.service.name"),
-                    Reason::ServiceNotFound,
-                    text,
-                );
                 None
             }
         }
