@@ -49,8 +49,7 @@ impl Hub {
     /// # Errors
     /// [`crate::ClientError`] when the kubeconfig is refused or its content cannot be used.
     pub async fn client(kubeconfig: &str) -> Result<Client, crate::ClientError> {
-        let kubeconfig = crate::kubeconfig::MemberKubeconfig::parse(kubeconfig)
-            .map_err(crate::ClientError::Kubeconfig)?;
+        let kubeconfig = crate::kubeconfig::MemberKubeconfig::parse(kubeconfig)?;
         crate::client::connect(&kubeconfig).await
     }
 

@@ -9,15 +9,15 @@ use kube::{Api, Client};
 use std::time::Duration;
 use tidegate_api::{Cluster, SYSTEM_NAMESPACE};
 use tidegate_apiserver::{Config, Server};
-use tidegate_hub::join::{
-    JoinError, JoinRequest, MemberKubeconfig, Outcome, Unreachable, join, member_client,
-};
+use tidegate_hub::join::{JoinError, JoinRequest, MemberKubeconfig, Outcome, Unreachable, join};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn server(name: &str) -> (Server, Client) {
     let server = Server::start(Config::in_memory(name)).await.unwrap();
-    let client = member_client(server.admin_kubeconfig()).await.unwrap();
+    let client = tidegate_hub::Hub::client(server.admin_kubeconfig())
+        .await
+        .unwrap();
     (server, client)
 }
 
@@ -77,7 +77,7 @@ async fn a_member_is_registered_and_its_secret_leads_to_it() {
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
     let kubeconfig =
         String::from_utf8(secret.data.unwrap().remove(&reference.key).unwrap().0).unwrap();
-    let again = member_client(&kubeconfig).await.unwrap();
+    let again = tidegate_hub::Hub::client(&kubeconfig).await.unwrap();
     let system = Api::<Namespace>::all(again)
         .get("kube-system")
         .await

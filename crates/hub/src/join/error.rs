@@ -1,7 +1,7 @@
 //! What keeps a cluster from joining, and what to do about it.
 
-use super::client::{ClientError, chain};
 use super::rights::{self, Right};
+use crate::client::{ClientError, chain};
 use std::error::Error;
 use std::fmt;
 use std::io;

@@ -1,8 +1,8 @@
 //! What a join writes on the hub.
 
-use super::client::chain;
 use super::error::JoinError;
 use super::{CALL_DEADLINE, JoinRequest, Outcome};
+use crate::client::chain;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource};

@@ -1,8 +1,8 @@
 //! Questions to the member. Nothing is written there.
 
-use super::client::chain;
 use super::error::{JoinError, Unreachable};
 use super::{CALL_DEADLINE, REACH_DEADLINE, rights};
+use crate::client::chain;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client};

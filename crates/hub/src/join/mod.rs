@@ -9,16 +9,14 @@
 //! again is harmless: it renews the kubeconfig, the region and the zone, and leaves every other field
 //! of the Cluster, such as `traffic`, as it is.
 
-mod client;
 mod error;
 mod hub;
-mod kubeconfig;
 mod member;
 mod rights;
 
-pub use client::{ClientError, member_client};
+pub use crate::client::ClientError;
+pub use crate::kubeconfig::{KUBECONFIG_LIMIT, KubeconfigError, MemberKubeconfig};
 pub use error::{JoinError, Unreachable};
-pub use kubeconfig::{KUBECONFIG_LIMIT, KubeconfigError, MemberKubeconfig};
 pub use rights::{Right, grant_yaml};
 
 use kube::Client;
@@ -80,7 +78,7 @@ pub enum Outcome {
 /// anything is written; after that one, joining again completes what was begun.
 pub async fn join(hub: &Client, request: &JoinRequest) -> Result<JoinReport, JoinError> {
     hub::check_request(request)?;
-    let client = client::connect(&request.kubeconfig)
+    let client = crate::client::connect(&request.kubeconfig)
         .await
         .map_err(JoinError::Client)?;
     let member = member::inspect(&client, request.kubeconfig.server()).await?;

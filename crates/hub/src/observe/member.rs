@@ -175,9 +175,12 @@ impl Live {
     }
 }
 
+/// What was seen of a member.
+type Objects = (Vec<Arc<Service>>, Vec<Arc<EndpointSlice>>);
+
 impl State {
     /// The live objects once all were listed, else those kept.
-    fn objects(&self) -> Option<(Vec<Arc<Service>>, Vec<Arc<EndpointSlice>>)> {
+    fn objects(&self) -> Option<Objects> {
         match (&self.live, &self.kept) {
             (Some(live), _) if live.synced() => {
                 Some((live.services.readable(), live.slices.readable()))

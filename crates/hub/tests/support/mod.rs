@@ -217,7 +217,10 @@ impl Bench {
         let found = snapshots.wait_for(|s| s.as_ref().is_some_and(|s| like(s)));
         match tokio::time::timeout(PATIENCE, found).await {
             Ok(found) => found.unwrap().clone().unwrap(),
-            Err(_) => panic!("no snapshot with {what}; the last is {:#?}", *self.snapshots.borrow()),
+            Err(_) => panic!(
+                "no snapshot with {what}; the last is {:#?}",
+                *self.snapshots.borrow()
+            ),
         }
     }
 
