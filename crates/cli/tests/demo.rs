@@ -17,8 +17,17 @@ const RATE: &str = "100";
 const PROCESSES: usize = 11;
 
 /// Fields that other people's scripts read.
-const PROMISED: [&str; 9] =
-    ["requests", "failed", "over_100ms", "over_1s", "worst_ms", "p50_ms", "p99_ms", "per_cluster", "share_back_ms"];
+const PROMISED: [&str; 9] = [
+    "requests",
+    "failed",
+    "over_100ms",
+    "over_1s",
+    "worst_ms",
+    "p50_ms",
+    "p99_ms",
+    "per_cluster",
+    "share_back_ms",
+];
 
 #[test]
 fn a_killed_cluster_costs_no_request() {
@@ -46,7 +55,10 @@ fn a_signal_in_the_middle_ends_everything() {
             let processes = all_processes(rig, &demo).await?;
             demo.signal(signal);
             let ended = demo.finished(SOON).await?;
-            ensure!(!ended.status.success(), "a run that was cut short says that it ran as asked");
+            ensure!(
+                !ended.status.success(),
+                "a run that was cut short says that it ran as asked"
+            );
             nothing_left(rig, &processes).await
         });
     }
@@ -72,10 +84,24 @@ fn what_cannot_be_run_as_asked_is_refused_with_exit_code_2() {
             (["--strategy", "active-passive"], "--strategy"),
             (["--duration", "soon"], "--duration"),
         ] {
-            let ended = start(rig, &[flags.as_slice(), &["--report", "-"]].concat())?.finished(SOON).await?;
-            ensure!(ended.status.code() == Some(2), "{flags:?} ended with {}", ended.status);
-            ensure!(ended.stderr.contains(named), "{flags:?}: {named} is not named: {}", ended.stderr);
-            ensure!(ended.stdout.is_empty(), "{flags:?} printed {}", ended.stdout);
+            let ended = start(rig, &[flags.as_slice(), &["--report", "-"]].concat())?
+                .finished(SOON)
+                .await?;
+            ensure!(
+                ended.status.code() == Some(2),
+                "{flags:?} ended with {}",
+                ended.status
+            );
+            ensure!(
+                ended.stderr.contains(named),
+                "{flags:?}: {named} is not named: {}",
+                ended.stderr
+            );
+            ensure!(
+                ended.stdout.is_empty(),
+                "{flags:?} printed {}",
+                ended.stdout
+            );
         }
         Ok(())
     });
@@ -86,12 +112,24 @@ fn loses_nothing(fault: &str, strategy: &str) {
         let planned = format!("{fault}:az1@2s");
         let mut demo = start(
             rig,
-            &["--strategy", strategy, "--duration", "8s", "--fault", &planned, "--heal", "5s", "--report", "-"],
+            &[
+                "--strategy",
+                strategy,
+                "--duration",
+                "8s",
+                "--fault",
+                &planned,
+                "--heal",
+                "5s",
+                "--report",
+                "-",
+            ],
         )?;
         let processes = all_processes(rig, &demo).await?;
         let ended = demo.finished(SOON).await?.success()?;
-        let report: Value = serde_json::from_str(&ended.stdout)
-            .with_context(|| format!("not one JSON object on standard output: {:?}", ended.stdout))?;
+        let report: Value = serde_json::from_str(&ended.stdout).with_context(|| {
+            format!("not one JSON object on standard output: {:?}", ended.stdout)
+        })?;
         check(&report, strategy).with_context(|| report.to_string())?;
         nothing_left(rig, &processes).await
     });
@@ -101,16 +139,38 @@ fn check(report: &Value, strategy: &str) -> Result {
     for field in PROMISED {
         ensure!(report.get(field).is_some(), "{field} is missing");
     }
-    ensure!(report["failed"] == 0, "{} requests failed", report["failed"]);
-    let requests = report["requests"].as_u64().context("requests is no number")?;
-    ensure!((700..=800).contains(&requests), "{requests} requests in 8 s at {RATE} a second");
-    let clusters = report["per_cluster"].as_object().context("per_cluster is no object")?;
+    ensure!(
+        report["failed"] == 0,
+        "{} requests failed",
+        report["failed"]
+    );
+    let requests = report["requests"]
+        .as_u64()
+        .context("requests is no number")?;
+    ensure!(
+        (700..=800).contains(&requests),
+        "{requests} requests in 8 s at {RATE} a second"
+    );
+    let clusters = report["per_cluster"]
+        .as_object()
+        .context("per_cluster is no object")?;
     let served: u64 = clusters.values().filter_map(Value::as_u64).sum();
-    ensure!(served == requests, "{served} of {requests} requests were served by a cluster");
-    let of = |name: &str| clusters.get(name).and_then(Value::as_u64).unwrap_or_default();
+    ensure!(
+        served == requests,
+        "{served} of {requests} requests were served by a cluster"
+    );
+    let of = |name: &str| {
+        clusters
+            .get(name)
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    };
     ensure!(of("az1") > 0 && of("az2") > 0, "one cluster served nothing");
     // az1 alone serves for two seconds; az2 for the time that az1 is broken, and at most a while longer.
-    ensure!(strategy != "active-standby" || of("az1") >= 150, "az1 did not have all before the fault");
+    ensure!(
+        strategy != "active-standby" || of("az1") >= 150,
+        "az1 did not have all before the fault"
+    );
     for field in ["worst_ms", "p50_ms", "p99_ms"] {
         ensure!(report[field].is_number(), "{field} is no number");
     }
@@ -120,7 +180,10 @@ fn check(report: &Value, strategy: &str) -> Result {
 fn start(rig: &Rig, flags: &[&str]) -> Result<Process> {
     let dir = rig.path("demo");
     let dir = dir.to_str().context("the rig's directory is not UTF-8")?;
-    rig.spawn("demo", &[&["demo", "--rate", RATE, "--data-dir", dir], flags].concat())
+    rig.spawn(
+        "demo",
+        &[&["demo", "--rate", RATE, "--data-dir", dir], flags].concat(),
+    )
 }
 
 /// Waits until all of the demo's processes run, and returns them.
@@ -129,7 +192,12 @@ async fn all_processes(rig: &mut Rig, demo: &Process) -> Result<BTreeSet<Process
         ensure!(demo.is_alive(), "the demo has ended");
         let tree = demo.id().with_descendants();
         let lines: Vec<String> = tree.iter().map(|p| p.command_line()).collect();
-        ensure!(tree.len() >= PROCESSES, "{} run:\n{}", tree.len(), lines.join("\n"));
+        ensure!(
+            tree.len() >= PROCESSES,
+            "{} run:\n{}",
+            tree.len(),
+            lines.join("\n")
+        );
         Ok(tree)
     })
     .await?;
@@ -140,7 +208,11 @@ async fn all_processes(rig: &mut Rig, demo: &Process) -> Result<BTreeSet<Process
 /// Neither what was seen to run nor anything that was started later.
 async fn nothing_left(rig: &Rig, processes: &BTreeSet<ProcessId>) -> Result {
     wait_for("the end of what the demo started", SOON, async || {
-        let left: Vec<String> = processes.iter().filter(|p| p.is_alive()).map(|p| p.command_line()).collect();
+        let left: Vec<String> = processes
+            .iter()
+            .filter(|p| p.is_alive())
+            .map(|p| p.command_line())
+            .collect();
         ensure!(left.is_empty(), "these still run:\n{}", left.join("\n"));
         Ok(())
     })

@@ -15,7 +15,10 @@ const MEASURED: u64 = 2500;
 /// az1 serves, whatever else there is, while it has a pod.
 const PINNED: [(&str, &str); 2] = [
     ("mse.ingress.kubernetes.io/service-subset", "primary"),
-    ("mse.ingress.kubernetes.io/subset-labels", "topology.istio.io/cluster az1"),
+    (
+        "mse.ingress.kubernetes.io/subset-labels",
+        "topology.istio.io/cluster az1",
+    ),
 ];
 
 #[test]
@@ -48,18 +51,33 @@ fn active_standby_by_pinning_to_a_cluster() {
         let canary = [
             ("nginx.ingress.kubernetes.io/canary", "true"),
             ("nginx.ingress.kubernetes.io/canary-by-header", "x-dc"),
-            ("nginx.ingress.kubernetes.io/canary-by-header-value", "standby"),
+            (
+                "nginx.ingress.kubernetes.io/canary-by-header-value",
+                "standby",
+            ),
             ("mse.ingress.kubernetes.io/service-subset", "standby"),
-            ("mse.ingress.kubernetes.io/subset-labels", "topology.istio.io/cluster az2"),
+            (
+                "mse.ingress.kubernetes.io/subset-labels",
+                "topology.istio.io/cluster az2",
+            ),
         ];
         rig.route_shop("shop-standby", SHOP, &canary).await?;
-        rig.until_served_by("az2", SHOP, &[("x-dc", "standby")]).await?;
+        rig.until_served_by("az2", SHOP, &[("x-dc", "standby")])
+            .await?;
 
         let load = rig.load(RATE)?;
         load.until_all_from("az1").await?;
         let address = rig.gateway_address()?;
-        let test = Load::start(Target::new(address, SHOP).header("x-dc", "standby").rate(25))?;
-        let other = Load::start(Target::new(address, SHOP).header("x-dc", "primary").rate(25))?;
+        let test = Load::start(
+            Target::new(address, SHOP)
+                .header("x-dc", "standby")
+                .rate(25),
+        )?;
+        let other = Load::start(
+            Target::new(address, SHOP)
+                .header("x-dc", "primary")
+                .rate(25),
+        )?;
         load.next(1000).await?.all_from("az1")?;
         other.stop().await?.all_from("az1")?;
 
@@ -78,8 +96,14 @@ fn active_standby_by_pinning_to_a_cluster() {
 
 async fn scale(rig: &Rig, cluster: &str, replicas: u32) -> Result {
     let kubectl = rig.member(cluster);
-    kubectl.run(&format!("-n shop scale deployment shop --replicas {replicas}")).await?;
-    kubectl.run("-n shop rollout status deployment shop --timeout 40s").await?;
+    kubectl
+        .run(&format!(
+            "-n shop scale deployment shop --replicas {replicas}"
+        ))
+        .await?;
+    kubectl
+        .run("-n shop rollout status deployment shop --timeout 40s")
+        .await?;
     Ok(())
 }
 
@@ -87,6 +111,9 @@ async fn scale(rig: &Rig, cluster: &str, replicas: u32) -> Result {
 fn share_is(outcome: &Outcome, cluster: &str, expected: f64) -> Result {
     outcome.none_failed()?;
     let share = outcome.share(cluster);
-    ensure!((share - expected).abs() <= 0.02, "{cluster} has {share:.4} and not {expected}: {outcome}");
+    ensure!(
+        (share - expected).abs() <= 0.02,
+        "{cluster} has {share:.4} and not {expected}: {outcome}"
+    );
     Ok(())
 }

@@ -18,9 +18,15 @@ impl Rig {
         let kubectl = self.member(cluster);
         kubectl.run("create namespace shop").await?;
         let create = "-n shop create deployment shop --image tidegate.io/echo:1 --port 8080";
-        kubectl.run(&format!("{create} --replicas {replicas}")).await?;
-        kubectl.run("-n shop expose deployment shop --port 80 --target-port 8080").await?;
-        kubectl.run("-n shop rollout status deployment shop --timeout 40s").await?;
+        kubectl
+            .run(&format!("{create} --replicas {replicas}"))
+            .await?;
+        kubectl
+            .run("-n shop expose deployment shop --port 80 --target-port 8080")
+            .await?;
+        kubectl
+            .run("-n shop rollout status deployment shop --timeout 40s")
+            .await?;
         Ok(())
     }
 
@@ -29,9 +35,12 @@ impl Rig {
     /// # Errors
     /// What kubectl said.
     pub async fn route_shop(&self, name: &str, host: &str, annotations: &[(&str, &str)]) -> Result {
-        let annotations: serde_json::Map<_, _> =
-            annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
-        let backend = serde_json::json!({ "service": { "name": "shop", "port": { "number": 80 } } });
+        let annotations: serde_json::Map<_, _> = annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).into()))
+            .collect();
+        let backend =
+            serde_json::json!({ "service": { "name": "shop", "port": { "number": 80 } } });
         let path = serde_json::json!({ "path": "/", "pathType": "Prefix", "backend": backend });
         let ingress = serde_json::json!({
             "apiVersion": "networking.k8s.io/v1",
@@ -42,7 +51,9 @@ impl Rig {
         let namespace = serde_json::json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" },
         });
-        self.hub().apply(&format!("{namespace}\n---\n{ingress}"), &[]).await?;
+        self.hub()
+            .apply(&format!("{namespace}\n---\n{ingress}"), &[])
+            .await?;
         Ok(())
     }
 
@@ -83,12 +94,21 @@ impl Rig {
     ///
     /// # Errors
     /// When that never happens; with the last answer.
-    pub async fn until_served_by(&self, cluster: &str, host: &str, headers: &[(&str, &str)]) -> Result {
-        wait_for(&format!("{cluster} to answer for {host}"), SOON, async || {
-            let by = self.ask(host, "/", headers).await?.cluster()?;
-            ensure!(by == cluster, "{by} answered");
-            Ok(())
-        })
+    pub async fn until_served_by(
+        &self,
+        cluster: &str,
+        host: &str,
+        headers: &[(&str, &str)],
+    ) -> Result {
+        wait_for(
+            &format!("{cluster} to answer for {host}"),
+            SOON,
+            async || {
+                let by = self.ask(host, "/", headers).await?.cluster()?;
+                ensure!(by == cluster, "{by} answered");
+                Ok(())
+            },
+        )
         .await
     }
 
@@ -107,11 +127,15 @@ impl Load {
     /// # Errors
     /// When that never happens; with the last figures.
     pub async fn until_share(&self, cluster: &str, share: f64) -> Result {
-        wait_for(&format!("{cluster} to give {share} of the answers"), SOON, async || {
-            let next = self.next(200).await?;
-            ensure!((next.share(cluster) - share).abs() < 0.1, "{next}");
-            Ok(())
-        })
+        wait_for(
+            &format!("{cluster} to give {share} of the answers"),
+            SOON,
+            async || {
+                let next = self.next(200).await?;
+                ensure!((next.share(cluster) - share).abs() < 0.1, "{next}");
+                Ok(())
+            },
+        )
         .await
     }
 
@@ -120,9 +144,11 @@ impl Load {
     /// # Errors
     /// When that never happens; with the last figures.
     pub async fn until_all_from(&self, cluster: &str) -> Result {
-        wait_for(&format!("{cluster} to give all answers"), SOON, async || {
-            self.next(200).await?.all_from(cluster)
-        })
+        wait_for(
+            &format!("{cluster} to give all answers"),
+            SOON,
+            async || self.next(200).await?.all_from(cluster),
+        )
         .await
     }
 }
