@@ -61,3 +61,24 @@ impl Ready {
             .with_context(|| format!("{key}={value} of {} is no address", self.what))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Ready;
+
+    #[test]
+    fn a_line_is_taken_apart_once_it_is_complete() {
+        let line = "ready: server api=https://127.0.0.1:6443 http=http://127.0.0.1:80 kubeconfig=/a b/admin.kubeconfig";
+        let log = format!("INFO starting\n{line}\nready: other\n");
+        let ready = Ready::find(&log).expect("it is there");
+        assert_eq!(ready.what, "server");
+        assert_eq!(ready.address("api").expect("an address").port(), 6443);
+        assert_eq!(ready.address("http").expect("an address").port(), 80);
+        assert!(ready.address("admin").is_err());
+        assert_eq!(
+            ready.kubeconfig.expect("named").to_str(),
+            Some("/a b/admin.kubeconfig")
+        );
+        assert!(Ready::find(line).is_none(), "it may still be growing");
+    }
+}

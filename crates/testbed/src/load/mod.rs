@@ -280,3 +280,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
