@@ -6,7 +6,15 @@ use crate::{cargo, run, tidy};
 pub(crate) fn ci() -> anyhow::Result<()> {
     run(cargo(&["fmt", "--all", "--check"])?)?;
     tidy::tidy()?;
-    run(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?)?;
+    run(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ])?)?;
     test(&[])?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"])?;
     doc.env("RUSTDOCFLAGS", "-D warnings");
@@ -18,7 +26,10 @@ pub(crate) fn ci() -> anyhow::Result<()> {
 /// All tests, unit to end-to-end; every crate's tests run even when another's fail.
 pub(crate) fn test(args: &[String]) -> anyhow::Result<()> {
     let mut test = cargo(&["test", "--locked", "--no-fail-fast"])?;
-    if !args.iter().any(|arg| arg == "-p" || arg.starts_with("--package")) {
+    if !args
+        .iter()
+        .any(|arg| arg == "-p" || arg.starts_with("--package"))
+    {
         test.arg("--workspace");
     }
     test.args(args);

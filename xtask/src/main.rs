@@ -44,7 +44,10 @@ fn main() -> ExitCode {
 /// The repository.
 fn root() -> anyhow::Result<PathBuf> {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(xtask.parent().context("xtask lies in the workspace")?.to_owned())
+    Ok(xtask
+        .parent()
+        .context("xtask lies in the workspace")?
+        .to_owned())
 }
 
 /// `cargo`, as it runs this program, in the repository.
@@ -57,7 +60,9 @@ fn cargo(args: &[&str]) -> anyhow::Result<Command> {
 /// Runs a command with its output passed through.
 fn run(mut command: Command) -> anyhow::Result<()> {
     eprintln!("$ {}", words(&command));
-    let status = command.status().with_context(|| format!("starting {}", words(&command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("starting {}", words(&command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", words(&command));
     }
@@ -66,12 +71,20 @@ fn run(mut command: Command) -> anyhow::Result<()> {
 
 /// Runs a command for its standard output.
 fn output(mut command: Command) -> anyhow::Result<String> {
-    let output = command.output().with_context(|| format!("starting {}", words(&command)))?;
+    let output = command
+        .output()
+        .with_context(|| format!("starting {}", words(&command)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed ({}): {}", words(&command), output.status, said.trim());
+        bail!(
+            "`{}` failed ({}): {}",
+            words(&command),
+            output.status,
+            said.trim()
+        );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("reading what {} said", words(&command)))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("reading what {} said", words(&command)))
 }
 
 fn words(command: &Command) -> String {

@@ -26,11 +26,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         total = part.and_then(|p| total.checked_add(p)).ok_or_else(bad)?;
         rest = tail;
     }
-    if text.is_empty() { Err(bad()) } else { Ok(total) }
+    if text.is_empty() {
+        Err(bad())
+    } else {
+        Ok(total)
+    }
 }
 
 /// How a cluster is made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Fault {
     /// SIGKILL to the cluster's whole process tree: its pods and its API are gone.
@@ -83,7 +89,11 @@ impl FromStr for PlannedFault {
         if cluster.is_empty() {
             return Err(bad());
         }
-        Ok(Self { fault, cluster: cluster.to_owned(), at: duration(at)? })
+        Ok(Self {
+            fault,
+            cluster: cluster.to_owned(),
+            at: duration(at)?,
+        })
     }
 }
 
@@ -93,10 +103,26 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        for (text, ms) in [("30s", 30_000), ("500ms", 500), ("2m", 120_000), ("1m30s", 90_000), ("0s", 0), ("1h1ms", 3_600_001)] {
+        for (text, ms) in [
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1m30s", 90_000),
+            ("0s", 0),
+            ("1h1ms", 3_600_001),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for bad in ["", "s", "30", "1.5s", "-1s", "10 s", "99999999999999999999s", "18446744073709551615h"] {
+        for bad in [
+            "",
+            "s",
+            "30",
+            "1.5s",
+            "-1s",
+            "10 s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }
@@ -107,7 +133,14 @@ mod tests {
         assert_eq!(fault.fault, Fault::Errors);
         assert_eq!(fault.cluster, "az2");
         assert_eq!(fault.at, Duration::from_secs(60));
-        for bad in ["", "kill", "kill:az1", "kill:@1s", "stop:az1@1s", "kill:az1@soon"] {
+        for bad in [
+            "",
+            "kill",
+            "kill:az1",
+            "kill:@1s",
+            "stop:az1@1s",
+            "kill:az1@soon",
+        ] {
             assert!(bad.parse::<PlannedFault>().is_err(), "{bad}");
         }
     }

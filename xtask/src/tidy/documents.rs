@@ -7,7 +7,12 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 /// Documents whose paths are checked; those that do not exist yet are skipped.
-const DOCUMENTS: [&str; 4] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "README.zh-CN.md"];
+const DOCUMENTS: [&str; 4] = [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "README.zh-CN.md",
+];
 
 /// A word in backticks that begins so is a path of this repository.
 const ROOTS: [&str; 6] = ["crates/", "docs/", "xtask/", ".ci/", "examples/", "tests/"];
@@ -32,9 +37,13 @@ pub(crate) enum MayUse {
 
 impl Architecture {
     pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(root.join("ARCHITECTURE.md")).context("reading ARCHITECTURE.md")?;
+        let text =
+            fs::read_to_string(root.join("ARCHITECTURE.md")).context("reading ARCHITECTURE.md")?;
         let architecture = Self::parse(&text);
-        ensure!(!architecture.rooms.is_empty(), "ARCHITECTURE.md has no table with rows like: | layer | `crates/x` | purpose | `y` `z` |");
+        ensure!(
+            !architecture.rooms.is_empty(),
+            "ARCHITECTURE.md has no table with rows like: | layer | `crates/x` | purpose | `y` `z` |"
+        );
         Ok(architecture)
     }
 
@@ -42,8 +51,15 @@ impl Architecture {
         let rooms = text
             .lines()
             .filter_map(|line| {
-                let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
-                let [_, name, _, may_use] = cells.as_slice() else { return None };
+                let cells: Vec<&str> = line
+                    .trim()
+                    .trim_matches('|')
+                    .split('|')
+                    .map(str::trim)
+                    .collect();
+                let [_, name, _, may_use] = cells.as_slice() else {
+                    return None;
+                };
                 let name = name.strip_prefix('`')?.strip_suffix('`')?;
                 let name = name.strip_prefix("crates/").unwrap_or(name);
                 let may_use = match *may_use {
@@ -66,17 +82,27 @@ impl Architecture {
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     for document in DOCUMENTS {
-        let Ok(text) = fs::read_to_string(root.join(document)) else { continue };
+        let Ok(text) = fs::read_to_string(root.join(document)) else {
+            continue;
+        };
         for (number, line) in text.lines().enumerate() {
-            findings.extend(check_line(root, line).map(|finding| format!("{document}:{}: {finding}", number + 1)));
+            findings.extend(
+                check_line(root, line)
+                    .map(|finding| format!("{document}:{}: {finding}", number + 1)),
+            );
         }
     }
     Ok(findings)
 }
 
 fn check_line(root: &Path, line: &str) -> impl Iterator<Item = String> {
-    let named: Vec<&str> = ticked(line).filter(|word| ROOTS.iter().any(|root| word.starts_with(root))).collect();
-    let missing = named.iter().filter(|path| !root.join(path).exists()).map(|path| format!("{path} does not exist"));
+    let named: Vec<&str> = ticked(line)
+        .filter(|word| ROOTS.iter().any(|root| word.starts_with(root)))
+        .collect();
+    let missing = named
+        .iter()
+        .filter(|path| !root.join(path).exists())
+        .map(|path| format!("{path} does not exist"));
     // "`symbol` in `path`": the file must hold the symbol.
     let symbols = named.iter().filter_map(|path| {
         let before = line.split_once(&format!("` in `{path}`"))?.0;
@@ -116,11 +142,16 @@ mod tests {
 
     #[test]
     fn paths_and_symbols_must_exist() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("a workspace");
         let findings = |line: &str| check_line(root, line).collect::<Vec<_>>();
         assert!(findings("see `xtask/src/main.rs` and `cargo xtask`").is_empty());
         assert!(findings("`fn root` in `xtask/src/main.rs`").is_empty());
-        assert_eq!(findings("`xtask/src/nowhere.rs`"), ["xtask/src/nowhere.rs does not exist"]);
+        assert_eq!(
+            findings("`xtask/src/nowhere.rs`"),
+            ["xtask/src/nowhere.rs does not exist"]
+        );
         let missing = concat!("no_such", "_symbol");
         assert_eq!(
             findings(&format!("`{missing}` in `xtask/src/main.rs`")),

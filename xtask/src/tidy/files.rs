@@ -30,7 +30,8 @@ fn walk(root: &Path, folder: &Path, findings: &mut Vec<String>) -> anyhow::Resul
                 walk(root, &path, findings)?;
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
             let name = path.strip_prefix(root).unwrap_or(&path).display();
             findings.extend(too_long(&text).map(|lines| {
                 format!("{name} has {lines} lines: split it by subject, or say why not with `{REASON} ...` near its top")
@@ -55,6 +56,9 @@ mod tests {
         let long = "x\n".repeat(LINES_MAX + 1);
         assert_eq!(too_long(&long), Some(LINES_MAX + 1));
         assert_eq!(too_long(&"x\n".repeat(LINES_MAX)), None);
-        assert_eq!(too_long(&format!("//! T.\n{REASON} one table.\n{long}")), None);
+        assert_eq!(
+            too_long(&format!("//! T.\n{REASON} one table.\n{long}")),
+            None
+        );
     }
 }

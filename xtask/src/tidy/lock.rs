@@ -17,7 +17,15 @@ const BANNED: [(&str, &str); 6] = [
 ];
 
 /// Two of these would double the build and split types.
-const ONCE: [&str; 7] = ["hyper", "http", "h2", "rustls", "tokio", "kube", "k8s-openapi"];
+const ONCE: [&str; 7] = [
+    "hyper",
+    "http",
+    "h2",
+    "rustls",
+    "tokio",
+    "kube",
+    "k8s-openapi",
+];
 
 /// Oldest versions without a known advisory.
 const FLOORS: [(&str, [u64; 3], &str); 4] = [
@@ -31,7 +39,10 @@ const FLOORS: [(&str, [u64; 3], &str); 4] = [
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let text = fs::read_to_string(root.join("Cargo.lock")).context("reading Cargo.lock")?;
     let packages = packages(&text);
-    ensure!(!packages.is_empty(), "Cargo.lock names no packages: its format is not understood");
+    ensure!(
+        !packages.is_empty(),
+        "Cargo.lock names no packages: its format is not understood"
+    );
     Ok(findings(&packages))
 }
 
@@ -44,7 +55,11 @@ fn findings(packages: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
     }
     for name in ONCE {
         if let Some(versions) = packages.get(name).filter(|versions| versions.len() > 1) {
-            findings.push(format!("Cargo.lock: {name} is there {} times: {}", versions.len(), versions.join(", ")));
+            findings.push(format!(
+                "Cargo.lock: {name} is there {} times: {}",
+                versions.len(),
+                versions.join(", ")
+            ));
         }
     }
     for (name, floor, reason) in FLOORS {
@@ -62,7 +77,11 @@ fn findings(packages: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
 fn packages(lock: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut packages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for block in lock.split("[[package]]").skip(1) {
-        let field = |key: &str| block.lines().find_map(|line| line.strip_prefix(key)?.strip_suffix('"'));
+        let field = |key: &str| {
+            block
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_suffix('"'))
+        };
         if let (Some(name), Some(version)) = (field("name = \""), field("version = \"")) {
             packages.entry(name).or_default().push(version);
         }
@@ -72,7 +91,9 @@ fn packages(lock: &str) -> BTreeMap<&str, Vec<&str>> {
 
 /// The three numbers of a version; a pre-release counts as its release.
 fn numbers(version: &str) -> [u64; 3] {
-    let mut parts = version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
+    let mut parts = version
+        .split(['.', '-', '+'])
+        .map(|part| part.parse().unwrap_or(0));
     std::array::from_fn(|_| parts.next().unwrap_or(0))
 }
 
@@ -86,11 +107,16 @@ mod tests {
 
     #[test]
     fn what_must_not_be_there_is_found() {
-        let package = |name: &str, version: &str| format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\n");
+        let package = |name: &str, version: &str| {
+            format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\n")
+        };
         assert!(check(&(package("h2", "0.4.16") + &package("hyper", "1.12.0"))).is_empty());
         assert!(check(&package("ring", "0.17.0"))[0].contains("second crypto"));
         assert!(check(&package("h2", "0.4.9"))[0].contains("below 0.4.16"));
-        assert!(check(&(package("tokio", "1.0.0") + &package("tokio", "2.0.0")))[0].contains("2 times: 1.0.0, 2.0.0"));
+        assert!(
+            check(&(package("tokio", "1.0.0") + &package("tokio", "2.0.0")))[0]
+                .contains("2 times: 1.0.0, 2.0.0")
+        );
     }
 
     #[test]

@@ -101,10 +101,20 @@ struct RunFlags {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Address of the gateway [default: a free port].
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
     http_listen: SocketAddr,
     /// Address of the hub's API [default: a free port].
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
     api_listen: SocketAddr,
 }
 
@@ -121,7 +131,11 @@ impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
             None => self.run.run(),
-            Some(Action::Fail { cluster, fault, place }) => {
+            Some(Action::Fail {
+                cluster,
+                fault,
+                place,
+            }) => {
                 let request = demo::Request::Fail { cluster, fault };
                 demo::ask(&place.data_dir()?, &request)
             }
@@ -135,18 +149,28 @@ impl Demo {
 impl Place {
     fn data_dir(self) -> anyhow::Result<PathBuf> {
         if let Some(dir) = self.data_dir {
-            return std::path::absolute(&dir).with_context(|| format!("--data-dir {}", dir.display()));
+            return std::path::absolute(&dir)
+                .with_context(|| format!("--data-dir {}", dir.display()));
         }
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-        let state = state.context("neither XDG_STATE_HOME nor HOME is set: say where to keep the demo with --data-dir")?;
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|dir| dir.is_absolute())
+        };
+        let state =
+            absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+        let state = state.context(
+            "neither XDG_STATE_HOME nor HOME is set: say where to keep the demo with --data-dir",
+        )?;
         Ok(state.join("tidegate/demo"))
     }
 }
 
 impl RunFlags {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let duration = self.duration.or_else(|| self.report.as_ref().map(|_| Duration::from_secs(30)));
+        let duration = self
+            .duration
+            .or_else(|| self.report.as_ref().map(|_| Duration::from_secs(30)));
         if let Err(reason) = check_times(duration, self.fault.as_ref(), self.heal) {
             eprintln!("error: {reason}");
             return Ok(ExitCode::from(2));
@@ -205,6 +229,10 @@ mod tests {
         assert!(check_times(Some(s(20)), Some(&fault), Some(s(20))).is_err());
         assert!(check_times(Some(s(10)), Some(&fault), None).is_err());
         let other: PlannedFault = "kill:az3@10s".parse().expect("valid");
-        assert!(check_times(None, Some(&other), None).expect_err("no such cluster").contains("az3"));
+        assert!(
+            check_times(None, Some(&other), None)
+                .expect_err("no such cluster")
+                .contains("az3")
+        );
     }
 }

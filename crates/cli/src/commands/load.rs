@@ -109,6 +109,9 @@ fn print_line(report: &Report) -> anyhow::Result<()> {
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it as NAME: VALUE")?;
     let name = name.trim().parse().map_err(|e| format!("{name:?}: {e}"))?;
-    let value = value.trim().parse().map_err(|e| format!("{value:?}: {e}"))?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|e| format!("{value:?}: {e}"))?;
     Ok((name, value))
 }

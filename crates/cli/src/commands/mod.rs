@@ -8,10 +8,17 @@ mod pocket;
 mod pod_process;
 mod server;
 
+pub(crate) use cluster::join_cluster;
+pub(crate) use demo::Strategy;
+pub(crate) use server::gateway_dir;
+
 use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
+
+/// Where servers and pocket clusters write it in their data directory.
+const KUBECONFIG_FILE: &str = "admin.kubeconfig";
 
 /// What `--help` ends with, for every command.
 const EXIT_CODES: &str = "\
@@ -87,11 +94,23 @@ mod tests {
     #[test]
     fn every_visible_command_and_flag_has_a_help_text() {
         fn check(command: &clap::Command) {
-            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            assert!(
+                command.get_about().is_some(),
+                "{} has no help",
+                command.get_name()
+            );
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
-                assert!(arg.get_help().is_some(), "{} {} has no help", command.get_name(), arg.get_id());
+                assert!(
+                    arg.get_help().is_some(),
+                    "{} {} has no help",
+                    command.get_name(),
+                    arg.get_id()
+                );
             }
-            command.get_subcommands().filter(|c| !c.is_hide_set()).for_each(check);
+            command
+                .get_subcommands()
+                .filter(|c| !c.is_hide_set())
+                .for_each(check);
         }
         check(&Cli::command());
     }
@@ -100,7 +119,10 @@ mod tests {
     fn the_examples_in_the_help_parse() {
         fn check(command: &mut clap::Command, seen: &mut usize) {
             let help = command.render_long_help().to_string();
-            for line in help.lines().filter_map(|l| l.trim().strip_prefix("$ tidegate ")) {
+            for line in help
+                .lines()
+                .filter_map(|l| l.trim().strip_prefix("$ tidegate "))
+            {
                 let words = std::iter::once("tidegate").chain(line.split_whitespace());
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("example {line:?}: {error}");

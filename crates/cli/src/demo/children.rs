@@ -1,7 +1,7 @@
 //! The demo's processes: started together, told to die with the demo, ready when they say so.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::process::Command;
 
-use crate::process::ready::{self, Ready};
 use crate::process::PARENT_ENV;
+use crate::process::ready::{self, Ready};
 use crate::process::tree::Process;
 
 /// A process that has not said it is ready by then never will.
@@ -80,7 +80,13 @@ impl Recipe {
             .id()
             .and_then(|pid| Process::find(i32::try_from(pid).ok()?))
             .with_context(|| format!("{} ended at once; see {}", self.name, path.display()))?;
-        Ok(Child { name: self.name.clone(), child, process, log: path, log_from })
+        Ok(Child {
+            name: self.name.clone(),
+            child,
+            process,
+            log: path,
+            log_from,
+        })
     }
 }
 
@@ -104,7 +110,10 @@ impl Child {
                 bail!("{name} ended ({status}) before it was ready: {last} (log: {path})");
             }
             if Instant::now() > deadline {
-                bail!("{name} was not ready within {} s: {last} (log: {path})", READY_WITHIN.as_secs());
+                bail!(
+                    "{name} was not ready within {} s: {last} (log: {path})",
+                    READY_WITHIN.as_secs()
+                );
             }
             tokio::time::sleep(READY_POLL).await;
         }
@@ -125,7 +134,10 @@ impl Child {
     /// # Errors
     /// When the operating system cannot say.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<std::process::ExitStatus> {
-        self.child.wait().await.with_context(|| format!("waiting for {}", self.name))
+        self.child
+            .wait()
+            .await
+            .with_context(|| format!("waiting for {}", self.name))
     }
 
     /// `Some` with the last line it logged, if it ended without being asked to.
@@ -133,24 +145,19 @@ impl Child {
         let status = self.child.try_wait().ok()??;
         let log = self.log_since_start().unwrap_or_default();
         let last = log.lines().next_back().unwrap_or("it said nothing");
-        Some(format!("{} ended ({status}): {last} (log: {})", self.name, self.log.display()))
+        Some(format!(
+            "{} ended ({status}): {last} (log: {})",
+            self.name,
+            self.log.display()
+        ))
     }
 
     fn log_since_start(&self) -> anyhow::Result<String> {
-        let mut file = File::open(&self.log).with_context(|| format!("opening {}", self.log.display()))?;
+        let mut file =
+            File::open(&self.log).with_context(|| format!("opening {}", self.log.display()))?;
         file.seek(SeekFrom::Start(self.log_from))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
-}
-
-/// The process a hub noted in a file, if it still runs: `PID` in text or in a JSON object's `pid`.
-pub(crate) fn noted(path: &Path) -> Option<Process> {
-    let text = fs::read_to_string(path).ok()?;
-    let pid = match serde_json::from_str::<serde_json::Value>(&text).ok()? {
-        serde_json::Value::Number(pid) => pid.as_i64()?,
-        object => object.get("pid")?.as_i64()?,
-    };
-    Process::find(i32::try_from(pid).ok()?)
 }

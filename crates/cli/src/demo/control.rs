@@ -75,13 +75,19 @@ async fn converse(stream: tokio::net::UnixStream, asked: mpsc::Sender<Asked>) {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = tokio::io::BufReader::new(reader.take(REQUEST_MAX));
-    let answer = match reader.read_line(&mut line).await.map(|_| serde_json::from_str(&line)) {
+    let answer = match reader
+        .read_line(&mut line)
+        .await
+        .map(|_| serde_json::from_str(&line))
+    {
         Ok(Ok(request)) => {
             let (reply, answer) = oneshot::channel();
             if asked.send((request, reply)).await.is_err() {
                 return;
             }
-            answer.await.unwrap_or_else(|_| Answer::Refused("the demo is ending".to_owned()))
+            answer
+                .await
+                .unwrap_or_else(|_| Answer::Refused("the demo is ending".to_owned()))
         }
         Ok(Err(error)) => Answer::Refused(format!("not understood: {error}")),
         Err(_) => return,
@@ -99,14 +105,19 @@ async fn converse(stream: tokio::net::UnixStream, asked: mpsc::Sender<Asked>) {
 pub(crate) fn ask(dir: &Path, request: &Request) -> anyhow::Result<ExitCode> {
     let path = socket(dir);
     let mut stream = UnixStream::connect(&path).with_context(|| {
-        format!("no demo runs in {}; start one with `tidegate demo`, or name its --data-dir", dir.display())
+        format!(
+            "no demo runs in {}; start one with `tidegate demo`, or name its --data-dir",
+            dir.display()
+        )
     })?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     let mut json = serde_json::to_vec(request)?;
     json.push(b'\n');
     stream.write_all(&json).context("asking the demo")?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).context("waiting for the demo's answer")?;
+    BufReader::new(stream)
+        .read_line(&mut line)
+        .context("waiting for the demo's answer")?;
     match serde_json::from_str(&line).context("the demo ended before it answered")? {
         Answer::Done(text) => {
             println!("{text}");

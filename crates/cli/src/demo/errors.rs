@@ -9,8 +9,8 @@ use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 
-use super::http_get::get;
 use super::sample;
+use crate::process::http_get::get;
 
 /// What pods answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ async fn order(pod: SocketAddr, mode: Mode) -> anyhow::Result<()> {
         Mode::Normal => "/-/fault?mode=none",
     };
     let (status, _) = get(pod, &pod.to_string(), path).await?;
-    anyhow::ensure!(status.is_success(), "the pod at {pod} answered {status} to {path}");
+    anyhow::ensure!(
+        status.is_success(),
+        "the pod at {pod} answered {status} to {path}"
+    );
     Ok(())
 }

@@ -9,13 +9,14 @@ use futures::future::try_join_all;
 use futures::{FutureExt, try_join};
 use kube::Client;
 use rustix::process::Signal;
+use tidegate_hub::gateway_process::GATEWAY_PID_FILE;
 
-use super::children::{Child, DieBy, Recipe, noted};
+use super::children::{Child, DieBy, Recipe};
 use super::place::{self, DemoDir};
 use super::view::State;
 use super::{CLUSTERS, Options, errors, sample};
 use crate::process::ready::Ready;
-use crate::process::tree::Process;
+use crate::process::tree::{Process, noted};
 use crate::values::Fault;
 
 /// Processes that were asked to end get so long, then they are killed.
@@ -72,15 +73,29 @@ impl Fleet {
             async move {
                 let (child, ready) = child.ready().await?;
                 let client = sample::client(kubeconfig(&ready)?).await?;
-                sample::deploy(&client).await.with_context(|| format!("deploying to {name}"))?;
+                sample::deploy(&client)
+                    .await
+                    .with_context(|| format!("deploying to {name}"))?;
                 let recipe = at_the_same_address(recipe, &ready)?;
                 let stopped = Vec::new();
-                anyhow::Ok(Member { name, state: State::Up, ready, recipe, child, stopped })
+                anyhow::Ok(Member {
+                    name,
+                    state: State::Up,
+                    ready,
+                    recipe,
+                    child,
+                    stopped,
+                })
             }
             .boxed()
         }));
         let ((server, hub, client), members) = try_join!(hub, members)?;
-        let fleet = Self { dir, server, hub, members };
+        let fleet = Self {
+            dir,
+            server,
+            hub,
+            members,
+        };
         fleet.record()?;
         fleet.join(&client).await?;
         Ok(fleet)
@@ -91,7 +106,8 @@ impl Fleet {
         let joins = self.members.iter().map(|member| {
             async move {
                 let kubeconfig = std::fs::read_to_string(kubeconfig(&member.ready)?)?;
-                crate::commands::join_cluster(hub, member.name, &kubeconfig, "local", member.name).await
+                crate::commands::join_cluster(hub, member.name, &kubeconfig, "local", member.name)
+                    .await
             }
             .boxed()
         });
@@ -151,8 +167,16 @@ impl Fleet {
     }
 
     fn member(&mut self, cluster: &str) -> anyhow::Result<&mut Member> {
-        let found = self.members.iter_mut().find(|member| member.name == cluster);
-        found.with_context(|| format!("there is no cluster {cluster}; the demo has {}", CLUSTERS.join(" and ")))
+        let found = self
+            .members
+            .iter_mut()
+            .find(|member| member.name == cluster);
+        found.with_context(|| {
+            format!(
+                "there is no cluster {cluster}; the demo has {}",
+                CLUSTERS.join(" and ")
+            )
+        })
     }
 
     /// The clusters, in the order of their names.
@@ -162,9 +186,14 @@ impl Fleet {
 
     /// What ended though nobody asked it to.
     pub(crate) fn died(&mut self) -> Option<String> {
-        let members = self.members.iter_mut().filter(|member| member.state != State::Killed);
+        let members = self
+            .members
+            .iter_mut()
+            .filter(|member| member.state != State::Killed);
         let children = members.map(|member| &mut member.child);
-        std::iter::once(&mut self.server).chain(children).find_map(Child::has_died)
+        std::iter::once(&mut self.server)
+            .chain(children)
+            .find_map(Child::has_died)
     }
 
     /// All processes of the demo but itself.
@@ -180,8 +209,13 @@ impl Fleet {
         all
     }
 
+    /// Where the hub's gateway keeps its data.
+    pub(crate) fn gateway_dir(&self) -> PathBuf {
+        crate::commands::gateway_dir(&self.dir.path().join("server"))
+    }
+
     fn gateway(&self) -> Option<Process> {
-        noted(&self.dir.path().join("server").join(tidegate_hub::GATEWAY_PID_FILE))
+        noted(&self.gateway_dir().join(GATEWAY_PID_FILE))
     }
 
     fn record(&self) -> anyhow::Result<()> {
@@ -204,7 +238,10 @@ impl Member {
             State::Hung => {
                 // Parents last: a kubelet that wakes first would find its pods silent.
                 let stopped = std::mem::take(&mut self.stopped);
-                stopped.iter().rev().for_each(|process| process.signal(Signal::CONT));
+                stopped
+                    .iter()
+                    .rev()
+                    .for_each(|process| process.signal(Signal::CONT));
                 Ok(format!("healed {name}: {} processes go on", stopped.len()))
             }
             State::Errors => {
@@ -225,7 +262,9 @@ impl Drop for Fleet {
             process.signal(Signal::CONT);
         }
         self.server.terminate();
-        self.members.iter().for_each(|member| member.child.terminate());
+        self.members
+            .iter()
+            .for_each(|member| member.child.terminate());
         let deadline = Instant::now() + END_WITHIN;
         while all.iter().any(|process| process.is_alive()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -267,7 +306,11 @@ fn hub_recipe(dir: &Path, options: &Options) -> Recipe {
         "--http-listen".into(),
         options.http_listen.to_string().into(),
     ];
-    Recipe { name: "server".to_owned(), args, die_by: DieBy::Term }
+    Recipe {
+        name: "server".to_owned(),
+        args,
+        die_by: DieBy::Term,
+    }
 }
 
 fn pocket_recipe(dir: &Path, name: &str) -> Recipe {
@@ -278,13 +321,20 @@ fn pocket_recipe(dir: &Path, name: &str) -> Recipe {
         "--data-dir".into(),
         dir.join(name).into(),
     ];
-    Recipe { name: name.to_owned(), args, die_by: DieBy::Kill }
+    Recipe {
+        name: name.to_owned(),
+        args,
+        die_by: DieBy::Kill,
+    }
 }
 
 /// A restarted cluster must be found where it was: the hub and the kubeconfigs in people's hands name
 /// its address.
 fn at_the_same_address(mut recipe: Recipe, ready: &Ready) -> anyhow::Result<Recipe> {
-    let api = ready.values.get("api").context("the cluster did not say where its API is")?;
+    let api = ready
+        .values
+        .get("api")
+        .context("the cluster did not say where its API is")?;
     let address = api.strip_prefix("https://").unwrap_or(api);
     recipe.args.extend(["--api-listen".into(), address.into()]);
     Ok(recipe)
@@ -292,5 +342,8 @@ fn at_the_same_address(mut recipe: Recipe, ready: &Ready) -> anyhow::Result<Reci
 
 /// The admin kubeconfig that a ready line names.
 pub(crate) fn kubeconfig(ready: &Ready) -> anyhow::Result<&PathBuf> {
-    ready.kubeconfig.as_ref().with_context(|| format!("{} named no kubeconfig", ready.what))
+    ready
+        .kubeconfig
+        .as_ref()
+        .with_context(|| format!("{} named no kubeconfig", ready.what))
 }

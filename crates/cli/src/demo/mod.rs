@@ -17,7 +17,6 @@ mod control;
 mod errors;
 mod fleet;
 mod health;
-mod http_get;
 mod place;
 mod report;
 mod run;

@@ -66,7 +66,10 @@ impl DemoDir {
             remove(&path.join(name))?;
         }
         fs::create_dir_all(path.join("logs"))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// The directory.
@@ -150,7 +153,10 @@ mod tests {
     #[test]
     fn what_an_earlier_demo_left_is_ended_and_removed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep runs");
         let process = Process::find(i32::try_from(child.id()).expect("fits")).expect("it runs");
         let first = DemoDir::take(dir.path()).expect("free");
         first.record(&[process]).expect("writable");

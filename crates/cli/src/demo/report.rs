@@ -50,9 +50,14 @@ impl DemoReport {
         first_answer: Duration,
         fleet: &Fleet,
     ) -> Self {
-        let own = i32::try_from(std::process::id()).ok().and_then(Process::find);
+        let own = i32::try_from(std::process::id())
+            .ok()
+            .and_then(Process::find);
         let processes: Vec<Process> = fleet.processes().into_iter().chain(own).collect();
-        let bytes: u64 = processes.iter().filter_map(|process| process.memory()).sum();
+        let bytes: u64 = processes
+            .iter()
+            .filter_map(|process| process.memory())
+            .sum();
         Self {
             load: Report::new(tally, options.rate, lasted, window),
             strategy: match options.strategy {
@@ -60,7 +65,10 @@ impl DemoReport {
                 Strategy::ActiveStandby => "active-standby",
             },
             method: options.method.to_string(),
-            fault: options.fault.as_ref().map(|planned| format!("{}:{}", planned.fault, planned.cluster)),
+            fault: options
+                .fault
+                .as_ref()
+                .map(|planned| format!("{}:{}", planned.fault, planned.cluster)),
             fault_at_ms: window.map(|window| fractional_millis(window.fault)),
             heal_at_ms: window.map(|window| fractional_millis(window.heal)),
             first_answer_ms: fractional_millis(first_answer),
@@ -94,11 +102,11 @@ pub(crate) fn write(report: &DemoReport, to: Option<&Path>) -> anyhow::Result<()
             eprintln!("{}", report.load.in_words());
             Ok(())
         }
-        Some(path) if path == "-" => {
-            std::io::stdout().lock().write_all(json.as_bytes()).context("writing the report")
-        }
-        Some(path) => {
-            std::fs::write(path, json).with_context(|| format!("writing the report to {}", path.display()))
-        }
+        Some(path) if path == "-" => std::io::stdout()
+            .lock()
+            .write_all(json.as_bytes())
+            .context("writing the report"),
+        Some(path) => std::fs::write(path, json)
+            .with_context(|| format!("writing the report to {}", path.display())),
     }
 }

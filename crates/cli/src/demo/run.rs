@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use super::control::{self, Answer, Request};
 use super::fleet::Fleet;
 use super::health::Watch;
-use super::http_get::get;
 use super::place::DemoDir;
 use super::report::{self, DemoReport, Outcome};
 use super::view::{Key, Model, View};
 use super::{CLUSTERS, Options, sample, view_model};
 use crate::load::{FaultWindow, Load, Target};
+use crate::process::http_get::get;
 
 /// Everything runs and answers by then, or the demo gives up.
 const SERVING_WITHIN: Duration = Duration::from_secs(30);
@@ -57,33 +57,51 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let dir = DemoDir::take(&options.data_dir)?;
     let asked = control::serve(dir.path())?;
-    note(Duration::ZERO, "starting a hub and the clusters az1 and az2");
+    note(
+        Duration::ZERO,
+        "starting a hub and the clusters az1 and az2",
+    );
     let fleet = tokio::select! {
         fleet = Fleet::start(dir, &options) => fleet?,
         () = stop.cancelled() => bail!("interrupted while starting"),
     };
-    let (gateway, health) = endpoints(&fleet)?;
+    let gateway = gateway_address(&fleet)?;
+    let health = Watch::start(&fleet.gateway_dir());
     let served = tokio::select! {
         served = until_served(gateway, begun) => served?,
         () = stop.cancelled() => bail!("interrupted while starting"),
     };
-    note(Duration::ZERO, &format!("the first request was answered after {:.2} s", served.as_secs_f64()));
+    note(
+        Duration::ZERO,
+        &format!(
+            "the first request was answered after {:.2} s",
+            served.as_secs_f64()
+        ),
+    );
     tokio::select! {
         ready = health.until_all_serve() => ready?,
         () = stop.cancelled() => bail!("interrupted while starting"),
     }
-    let load = Load::start(target(&options, gateway)?, options.rate).context("starting the traffic")?;
+    let load =
+        Load::start(target(&options, gateway)?, options.rate).context("starting the traffic")?;
     let view = match options.report {
-        None if std::io::stdout().is_terminal() => Some(View::open().context("taking over the terminal")?),
+        None if std::io::stdout().is_terminal() => {
+            Some(View::open().context("taking over the terminal")?)
+        }
         _ => None,
     };
     let hints = view_model::hints(&fleet, gateway, &options.data_dir);
     if view.is_none() {
         hints.iter().for_each(|hint| eprintln!("{hint}"));
     }
+    let started = load.tally().started();
     let run = Run {
-        started: load.tally().started(),
-        model: Model { title: view_model::title(&options), hints, ..Model::default() },
+        started,
+        model: Model {
+            title: view_model::title(&options),
+            hints,
+            ..Model::default()
+        },
         options,
         fleet: Arc::new(Mutex::new(fleet)),
         health,
@@ -137,13 +155,23 @@ impl Run {
         let tally = self.load.finish();
         let window = self.window.into_fault_window();
         let fleet = self.fleet.lock().await;
-        let report = DemoReport::new(&self.options, &tally, lasted, window.as_ref(), served, &fleet);
-        let planned = usize::from(self.options.fault.is_some()) + usize::from(self.options.heal.is_some());
+        let report = DemoReport::new(
+            &self.options,
+            &tally,
+            lasted,
+            window.as_ref(),
+            served,
+            &fleet,
+        );
+        let planned =
+            usize::from(self.options.fault.is_some()) + usize::from(self.options.heal.is_some());
         if self.happened < planned && outcome == Outcome::RanToEnd {
-            self.problems.insert("a planned fault or healing did not happen".to_owned());
+            self.problems
+                .insert("a planned fault or healing did not happen".to_owned());
         }
         if outcome == Outcome::Interrupted && self.options.duration.is_some() {
-            self.problems.insert("interrupted before --duration was over".to_owned());
+            self.problems
+                .insert("interrupted before --duration was over".to_owned());
         }
         self.problems.extend(report.load_not_kept_up());
         drop(fleet);
@@ -152,7 +180,10 @@ impl Run {
         report::write(&report, self.options.report.as_deref())?;
         match self.problems.is_empty() {
             true => Ok(ExitCode::SUCCESS),
-            false => bail!("not as asked: {}", self.problems.into_iter().collect::<Vec<_>>().join("; ")),
+            false => bail!(
+                "not as asked: {}",
+                self.problems.into_iter().collect::<Vec<_>>().join("; ")
+            ),
         }
     }
 
@@ -196,7 +227,12 @@ impl Run {
     }
 
     /// Breaks or heals a cluster beside everything else.
-    fn change(&mut self, request: Request, planned: Planned, reply: Option<oneshot::Sender<Answer>>) {
+    fn change(
+        &mut self,
+        request: Request,
+        planned: Planned,
+        reply: Option<oneshot::Sender<Answer>>,
+    ) {
         let (fleet, started) = (Arc::clone(&self.fleet), self.started);
         self.changes.spawn(async move {
             let mut fleet = fleet.lock().await;
@@ -219,13 +255,19 @@ impl Run {
                     Err(text) => Answer::Refused(text.clone()),
                 });
             }
-            Done { request, at, result, planned }
+            Done {
+                request,
+                at,
+                result,
+                planned,
+            }
         });
     }
 
     fn changed(&mut self, done: Result<Done, tokio::task::JoinError>) {
         let Ok(done) = done else {
-            self.problems.insert("changing a cluster panicked".to_owned());
+            self.problems
+                .insert("changing a cluster panicked".to_owned());
             return;
         };
         match (&done.result, done.planned) {
@@ -248,7 +290,8 @@ impl Run {
     /// Changes that began get their end.
     async fn finish_changes(&mut self) {
         let deadline = tokio::time::Instant::now() + LAST_PHASE_WITHIN;
-        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.changes.join_next()).await {
+        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.changes.join_next()).await
+        {
             self.changed(done);
         }
         self.changes.abort_all();
@@ -273,14 +316,14 @@ impl Run {
             self.event(text);
         }
         // While a change is under way the fleet is busy, and what ends then was meant to.
-        if let Ok(mut fleet) = self.fleet.try_lock() {
+        let died = self.fleet.try_lock().ok().and_then(|mut fleet| {
             view_model::states(&mut self.model, &fleet);
-            if let Some(text) = fleet.died()
-                && self.problems.insert(text.clone())
-            {
-                drop(fleet);
-                self.event(text);
-            }
+            fleet.died()
+        });
+        if let Some(text) = died
+            && self.problems.insert(text.clone())
+        {
+            self.event(text);
         }
         view_model::figures(&mut self.model, &self.load.tally(), &self.health);
         self.ticks += 1;
@@ -313,18 +356,25 @@ impl Run {
 impl Window {
     fn into_fault_window(self) -> Option<FaultWindow> {
         let (cluster, fault) = self.fault?;
-        Some(FaultWindow { cluster, fault, heal: self.heal? })
+        Some(FaultWindow {
+            cluster,
+            fault,
+            heal: self.heal?,
+        })
     }
 }
 
-/// Where the gateway serves, and what watches its judgement.
-fn endpoints(fleet: &Fleet) -> anyhow::Result<(std::net::SocketAddr, Watch)> {
-    let address = |key: &str| {
-        let value = fleet.hub.values.get(key).with_context(|| format!("the hub named no {key} address"))?;
-        let address = value.strip_prefix("http://").unwrap_or(value);
-        address.parse().with_context(|| format!("the hub named {value} as {key} address"))
-    };
-    Ok((address("http")?, Watch::start(address("gateway-admin")?)))
+/// Where the gateway serves.
+fn gateway_address(fleet: &Fleet) -> anyhow::Result<std::net::SocketAddr> {
+    let value = fleet
+        .hub
+        .values
+        .get("http")
+        .context("the hub named no http address")?;
+    let address = value.strip_prefix("http://").unwrap_or(value);
+    address
+        .parse()
+        .with_context(|| format!("the hub named {value} as http address"))
 }
 
 /// Asks for the shop until it answers; how long that took since `begun`.

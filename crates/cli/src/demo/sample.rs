@@ -27,7 +27,7 @@ pub(crate) const HOST: &str = "shop.example.com";
 pub(crate) const POD_PORT: u16 = 8080;
 
 /// Replicas in each cluster.
-const REPLICAS: u32 = 3;
+pub(crate) const REPLICAS: u32 = 3;
 
 /// A client for the API that `kubeconfig` names.
 ///
@@ -37,7 +37,9 @@ pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     let context = || format!("using {}", kubeconfig.display());
     let file = Kubeconfig::read_from(kubeconfig).with_context(context)?;
     let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(file, &options).await.with_context(context)?;
+    let config = Config::from_custom_kubeconfig(file, &options)
+        .await
+        .with_context(context)?;
     Client::try_from(config).with_context(context)
 }
 
@@ -125,7 +127,11 @@ fn tiers() -> Value {
 async fn namespace(client: &Client) -> anyhow::Result<()> {
     let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAME } });
     Api::<Namespace>::all(client.clone())
-        .patch(NAME, &PatchParams::apply("tidegate-demo"), &Patch::Apply(&object))
+        .patch(
+            NAME,
+            &PatchParams::apply("tidegate-demo"),
+            &Patch::Apply(&object),
+        )
         .await
         .with_context(|| format!("creating the namespace {NAME}"))?;
     Ok(())
@@ -137,7 +143,11 @@ where
     K: Clone + DeserializeOwned + Serialize + std::fmt::Debug,
 {
     Api::<K>::namespaced(client.clone(), NAME)
-        .patch(NAME, &PatchParams::apply("tidegate-demo"), &Patch::Apply(object))
+        .patch(
+            NAME,
+            &PatchParams::apply("tidegate-demo"),
+            &Patch::Apply(object),
+        )
         .await
         .with_context(|| format!("creating the {} {NAME}/{NAME}", K::kind(&())))?;
     Ok(())

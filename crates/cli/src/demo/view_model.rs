@@ -28,13 +28,22 @@ pub(super) fn title(options: &Options) -> String {
 
 /// What a person can try while it runs.
 pub(super) fn hints(fleet: &Fleet, gateway: SocketAddr, dir: &Path) -> Vec<String> {
-    let mut hints = vec![format!("curl -H 'Host: {}' http://{gateway}/", sample::HOST)];
+    let mut hints = vec![format!(
+        "curl -H 'Host: {}' http://{gateway}/",
+        sample::HOST
+    )];
     if let Ok(path) = kubeconfig(&fleet.hub) {
-        hints.push(format!("kubectl --kubeconfig {} get clusters,ingress -A", path.display()));
+        hints.push(format!(
+            "kubectl --kubeconfig {} get clusters,ingress -A",
+            path.display()
+        ));
     }
     for member in fleet.members() {
         if let Ok(path) = kubeconfig(&member.ready) {
-            hints.push(format!("kubectl --kubeconfig {} get pods -A", path.display()));
+            hints.push(format!(
+                "kubectl --kubeconfig {} get pods -A",
+                path.display()
+            ));
         }
     }
     hints.push(format!(

@@ -67,7 +67,10 @@ async fn exchange(target: &Target, pool: &Pool) -> Result<String, String> {
         Some(connection) => connection,
         None => connect(target).await?,
     };
-    connection.ready().await.map_err(|e| explain("connection", &e))?;
+    connection
+        .ready()
+        .await
+        .map_err(|e| explain("connection", &e))?;
     let request = request(target)?;
     let answer = connection
         .send_request(request)
@@ -90,7 +93,9 @@ async fn connect(target: &Target) -> Result<Connection, String> {
     let stream = TcpStream::connect(target.address)
         .await
         .map_err(|e| format!("connect: {e}"))?;
-    stream.set_nodelay(true).map_err(|e| format!("connect: {e}"))?;
+    stream
+        .set_nodelay(true)
+        .map_err(|e| format!("connect: {e}"))?;
     let (connection, driver) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| explain("connect", &e))?;
@@ -126,7 +131,8 @@ fn serving_cluster(body: &[u8]) -> String {
     struct Echo {
         cluster: String,
     }
-    serde_json::from_slice::<Echo>(body).map_or_else(|_| UNKNOWN_CLUSTER.to_owned(), |echo| echo.cluster)
+    serde_json::from_slice::<Echo>(body)
+        .map_or_else(|_| UNKNOWN_CLUSTER.to_owned(), |echo| echo.cluster)
 }
 
 /// hyper keeps what the operating system said in the source.

@@ -80,7 +80,10 @@ mod tests {
         for micros in (0..5_000).chain([63, 64, 127, 128, 1 << 20, (1 << 33) + 7, 10_000_000]) {
             let bound = upper_bound(index(micros));
             assert!(bound >= micros, "{micros} above its bucket's end {bound}");
-            assert!(bound - micros <= micros / PER_DOUBLING, "{micros} in a bucket up to {bound}");
+            assert!(
+                bound - micros <= micros / PER_DOUBLING,
+                "{micros} in a bucket up to {bound}"
+            );
         }
     }
 

@@ -80,8 +80,11 @@ impl Report {
 
     /// The figures in a sentence.
     pub(crate) fn in_words(&self) -> String {
-        let clusters: Vec<String> =
-            self.per_cluster.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let clusters: Vec<String> = self
+            .per_cluster
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
         format!(
             "{} requests in {:.1} s, {} failed, {} over 100 ms, worst {:.1} ms; served by {}",
             self.requests,
@@ -125,8 +128,15 @@ mod tests {
         let report = Report::new(&tally, 200, Duration::from_secs(1), None);
         let json = serde_json::to_value(&report).expect("plain values");
         for field in [
-            "requests", "failed", "over_100ms", "over_1s", "worst_ms", "p50_ms", "p99_ms",
-            "per_cluster", "share_back_ms",
+            "requests",
+            "failed",
+            "over_100ms",
+            "over_1s",
+            "worst_ms",
+            "p50_ms",
+            "p99_ms",
+            "per_cluster",
+            "share_back_ms",
         ] {
             assert!(json.get(field).is_some(), "{field} is missing in {json}");
         }

@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_cluster_is_back_when_it_serves_four_fifths_of_what_it_did() {
-        let tally = timeline(10, |second| [5, 5, 5, 0, 0, 0, 1, 4, 5, 5][usize::try_from(second).expect("small")]);
+        let tally = timeline(10, |second| {
+            [5, 5, 5, 0, 0, 0, 1, 4, 5, 5][usize::try_from(second).expect("small")]
+        });
         let back = share_back(&tally, "az1", S(3), S(5), S(10));
         assert_eq!(back, Some(Duration::from_millis(2_500)));
     }

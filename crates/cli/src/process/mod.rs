@@ -1,5 +1,7 @@
 //! What every long-running command shares: its runtime, its signals, its ready line, its last words.
 
+mod gateway_child;
+pub(crate) mod http_get;
 mod parent;
 pub(crate) mod ready;
 pub(crate) mod tree;
@@ -8,6 +10,7 @@ use std::fmt::Write;
 
 use anyhow::Context;
 
+pub(crate) use gateway_child::{GatewayChild, GatewayFlags};
 pub(crate) use parent::{PARENT_ENV, end_with_parent};
 
 /// Control planes wait far more than they compute: two workers serve them, and few threads keep the
@@ -51,6 +54,9 @@ mod tests {
         let error = anyhow::anyhow!("connection refused\nby peer")
             .context("asking the hub: connection refused by peer")
             .context("joining az1");
-        assert_eq!(one_line(&error), "joining az1: asking the hub: connection refused by peer");
+        assert_eq!(
+            one_line(&error),
+            "joining az1: asking the hub: connection refused by peer"
+        );
     }
 }

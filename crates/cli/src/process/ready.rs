@@ -59,15 +59,25 @@ fn parse(line: &str) -> Option<Ready> {
         .filter_map(|word| word.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    Some(Ready { what, values, kubeconfig })
+    Some(Ready {
+        what,
+        values,
+        kubeconfig,
+    })
 }
+
+/// Where a process notes its admin address in its data directory.
+pub(crate) const ADMIN_ADDR_FILE: &str = "admin.addr";
 
 /// Writes `DIR/admin.addr`, for those who come later than the ready line.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write_admin_addr(data_dir: &Path, address: std::net::SocketAddr) -> anyhow::Result<()> {
-    let path = data_dir.join("admin.addr");
+pub(crate) fn write_admin_addr(
+    data_dir: &Path,
+    address: std::net::SocketAddr,
+) -> anyhow::Result<()> {
+    let path = data_dir.join(ADMIN_ADDR_FILE);
     tidegate_runtime::atomic_file::write(&path, format!("{address}\n").as_bytes(), 0o644)
         .context("noting the admin address")
 }
@@ -78,7 +88,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let values = [("api", "https://127.0.0.1:1".to_owned()), ("admin", "http://127.0.0.1:2".to_owned())];
+        let values = [
+            ("api", "https://127.0.0.1:1".to_owned()),
+            ("admin", "http://127.0.0.1:2".to_owned()),
+        ];
         let written = line("pocket", &values, Some(Path::new("/a b/admin.kubeconfig")));
         assert_eq!(
             written,
@@ -87,7 +100,14 @@ mod tests {
         let ready = find(&format!("INFO starting\n{written}\nmore")).expect("there is one");
         assert_eq!(ready.what, "pocket");
         assert_eq!(ready.values["api"], "https://127.0.0.1:1");
-        assert_eq!(ready.kubeconfig.as_deref(), Some(Path::new("/a b/admin.kubeconfig")));
-        assert_eq!(find(&written), None, "a line without its end may be half written");
+        assert_eq!(
+            ready.kubeconfig.as_deref(),
+            Some(Path::new("/a b/admin.kubeconfig"))
+        );
+        assert_eq!(
+            find(&written),
+            None,
+            "a line without its end may be half written"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -26,12 +27,16 @@ impl Process {
     /// The process that has this id now.
     pub(crate) fn find(pid: i32) -> Option<Self> {
         let stat = stat(pid)?;
-        Some(Self { pid, started: stat.started })
+        Some(Self {
+            pid,
+            started: stat.started,
+        })
     }
 
     /// Whether it still runs; one that ended but was not waited for does not.
     pub(crate) fn is_alive(self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.started == self.started && !matches!(stat.state, 'Z' | 'X'))
+        stat(self.pid)
+            .is_some_and(|stat| stat.started == self.started && !matches!(stat.state, 'Z' | 'X'))
     }
 
     /// Sends `signal`, unless the process is gone.
@@ -46,7 +51,10 @@ impl Process {
     pub(crate) fn with_descendants(self) -> Vec<Self> {
         let mut children: BTreeMap<i32, Vec<Self>> = BTreeMap::new();
         for (pid, stat) in all() {
-            let child = Self { pid, started: stat.started };
+            let child = Self {
+                pid,
+                started: stat.started,
+            };
             children.entry(stat.parent).or_default().push(child);
         }
         let mut tree = vec![self];
@@ -65,6 +73,13 @@ impl Process {
         let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
         Some(kib * 1024)
     }
+}
+
+/// The process that a hub noted in a file, as `pid` of a JSON object, if that number still runs.
+pub(crate) fn noted(path: &Path) -> Option<Process> {
+    let text = fs::read_to_string(path).ok()?;
+    let note: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Process::find(i32::try_from(note.get("pid")?.as_i64()?).ok()?)
 }
 
 fn all() -> impl Iterator<Item = (i32, Stat)> {
@@ -86,7 +101,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     // proc(5): state is field 3, ppid 4, starttime 22.
     let started = fields.nth(17)?.parse().ok()?;
-    Some(Stat { parent, state, started })
+    Some(Stat {
+        parent,
+        state,
+        started,
+    })
 }
 
 #[cfg(test)]
@@ -102,7 +121,10 @@ mod tests {
 
     #[test]
     fn a_child_is_found_and_its_end_is_noticed() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep runs");
         let pid = i32::try_from(child.id()).expect("fits");
         let own = Process::find(i32::try_from(std::process::id()).expect("fits")).expect("it runs");
         let process = Process::find(pid).expect("it runs");

@@ -79,7 +79,12 @@ impl View {
         queue!(out, BeginSynchronizedUpdate)?;
         let mut row = 0;
         for line in render::render(model, usize::from(width), usize::from(height)) {
-            queue!(out, MoveTo(0, row), Print(line), Clear(ClearType::UntilNewLine))?;
+            queue!(
+                out,
+                MoveTo(0, row),
+                Print(line),
+                Clear(ClearType::UntilNewLine)
+            )?;
             row += 1;
         }
         if row < height {

@@ -115,7 +115,10 @@ pub(crate) fn render(model: &Model, width: usize, height: usize) -> Vec<String> 
     let room = height.saturating_sub(lines.len() + below).max(1);
     let first = model.events.len().saturating_sub(room);
     for (at, text) in &model.events[first..] {
-        lines.push(vec![dim(format!("{:>8} ", clock(*at))), plain(text.clone())]);
+        lines.push(vec![
+            dim(format!("{:>8} ", clock(*at))),
+            plain(text.clone()),
+        ]);
     }
     lines.push(Vec::new());
     lines.extend(model.hints.iter().map(|hint| vec![dim(hint.clone())]));
@@ -139,7 +142,12 @@ fn cluster(row: &Row, selected: bool, width: usize) -> [Vec<Span>; 2] {
         bold(format!("{mark}{:<5}", row.name), Color::White),
         bold(format!("{:<8}", row.state.text()), row.state.color()),
         bold(bar(row.share, bar_width), row.state.color()),
-        plain(format!(" {:>3.0} %  {:>6.0}/s  {:>9} total", row.share * 100.0, row.rate, row.total)),
+        plain(format!(
+            " {:>3.0} %  {:>6.0}/s  {:>9} total",
+            row.share * 100.0,
+            row.rate,
+            row.total
+        )),
     ];
     let second = vec![
         dim(format!("{:15}", "")),
@@ -150,17 +158,26 @@ fn cluster(row: &Row, selected: bool, width: usize) -> [Vec<Span>; 2] {
 }
 
 fn requests(model: &Model) -> Vec<Span> {
-    let color = if model.failed == 0 { Color::Green } else { Color::Red };
+    let color = if model.failed == 0 {
+        Color::Green
+    } else {
+        Color::Red
+    };
     vec![
         plain(format!("  requests {:>9}   ", model.requests)),
         bold(format!("failed {}", model.failed), color),
-        plain(format!("   over 100 ms {}   over 1 s {}", model.over_100ms, model.over_1s)),
+        plain(format!(
+            "   over 100 ms {}   over 1 s {}",
+            model.over_100ms, model.over_1s
+        )),
     ]
 }
 
 fn latency(model: &Model) -> Vec<Span> {
     let [p50, p99, worst] = model.latency_ms;
-    vec![plain(format!("  latency  p50 {p50:.1} ms   p99 {p99:.1} ms   worst {worst:.1} ms"))]
+    vec![plain(format!(
+        "  latency  p50 {p50:.1} ms   p99 {p99:.1} ms   worst {worst:.1} ms"
+    ))]
 }
 
 /// `width` cells, filled in eighths.
@@ -180,7 +197,10 @@ fn bar(share: f64, width: usize) -> String {
 fn sparkline(values: &[f64], width: usize) -> String {
     const HEIGHTS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let shown = &values[values.len().saturating_sub(width)..];
-    let mut line: String = shown.iter().map(|value| HEIGHTS[scaled(*value, 8)]).collect();
+    let mut line: String = shown
+        .iter()
+        .map(|value| HEIGHTS[scaled(*value, 8)])
+        .collect();
     line.push_str(&" ".repeat(width - shown.len()));
     line
 }
@@ -200,7 +220,12 @@ fn scaled(share: f64, whole: usize) -> usize {
 /// Minutes and seconds.
 fn clock(at: Duration) -> String {
     let seconds = at.as_secs();
-    format!("{}:{:02}.{}", seconds / 60, seconds % 60, at.subsec_millis() / 100)
+    format!(
+        "{}:{:02}.{}",
+        seconds / 60,
+        seconds % 60,
+        at.subsec_millis() / 100
+    )
 }
 
 /// Cuts the line at `width` cells, before colours are added: they take no room.
@@ -224,7 +249,11 @@ fn paint(line: &[Span], width: usize) -> String {
 }
 
 fn plain(text: String) -> Span {
-    Span { text, color: None, bold: Weight::Normal }
+    Span {
+        text,
+        color: None,
+        bold: Weight::Normal,
+    }
 }
 
 fn dim(text: String) -> Span {
@@ -232,11 +261,19 @@ fn dim(text: String) -> Span {
 }
 
 fn colored(text: String, color: Color) -> Span {
-    Span { text, color: Some(color), bold: Weight::Normal }
+    Span {
+        text,
+        color: Some(color),
+        bold: Weight::Normal,
+    }
 }
 
 fn bold(text: String, color: Color) -> Span {
-    Span { text, color: Some(color), bold: Weight::Bold }
+    Span {
+        text,
+        color: Some(color),
+        bold: Weight::Bold,
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +296,9 @@ mod tests {
             clusters: vec![row("az1", State::Killed, 0.0), row("az2", State::Up, 1.0)],
             requests: 2_000,
             latency_ms: [0.4, 1.2, 30.0],
-            events: (0..50).map(|n| (Duration::from_secs(n), format!("event {n}"))).collect(),
+            events: (0..50)
+                .map(|n| (Duration::from_secs(n), format!("event {n}")))
+                .collect(),
             hints: vec!["curl ...".to_owned()],
             ..Model::default()
         }
@@ -270,7 +309,9 @@ mod tests {
         let strip = |line: &String| {
             let mut parts = line.split('\u{1b}');
             let first = parts.next().unwrap_or_default().to_owned();
-            parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
+            parts.fold(first, |text, part| {
+                text + part.split_once('m').map_or("", |(_, rest)| rest)
+            })
         };
         lines.iter().map(strip).collect()
     }
@@ -289,8 +330,21 @@ mod tests {
     #[test]
     fn it_says_who_serves_and_what_happened_last() {
         let lines = text(&render(&model(), 100, 30)).join("\n");
-        for expected in ["1:01.2", "> az1", "KILLED", "100 %", "200/s", "failed 0", "worst 30.0 ms", "event 49", KEYS] {
-            assert!(lines.contains(expected), "{expected:?} is missing in\n{lines}");
+        for expected in [
+            "1:01.2",
+            "> az1",
+            "KILLED",
+            "100 %",
+            "200/s",
+            "failed 0",
+            "worst 30.0 ms",
+            "event 49",
+            KEYS,
+        ] {
+            assert!(
+                lines.contains(expected),
+                "{expected:?} is missing in\n{lines}"
+            );
         }
         assert!(!lines.contains("event 3\n"), "old events give way");
     }

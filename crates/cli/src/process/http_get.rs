@@ -21,12 +21,18 @@ const BODY_MAX: usize = 4 << 20;
 ///
 /// # Errors
 /// When nobody answers within two seconds.
-pub(crate) async fn get(address: SocketAddr, host: &str, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+pub(crate) async fn get(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let exchange = async {
         let stream = TcpStream::connect(address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let request = Request::get(path).header(header::HOST, host).body(Empty::<Bytes>::new())?;
+        let request = Request::get(path)
+            .header(header::HOST, host)
+            .body(Empty::<Bytes>::new())?;
         let answer = sender.send_request(request).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), BODY_MAX)
@@ -39,6 +45,11 @@ pub(crate) async fn get(address: SocketAddr, host: &str, path: &str) -> anyhow::
     };
     tokio::time::timeout(WITHIN, exchange)
         .await
-        .with_context(|| format!("http://{address}{path} did not answer within {} s", WITHIN.as_secs()))?
+        .with_context(|| {
+            format!(
+                "http://{address}{path} did not answer within {} s",
+                WITHIN.as_secs()
+            )
+        })?
         .with_context(|| format!("asking http://{address}{path}"))
 }

@@ -1,0 +1,85 @@
+//! `tidegate gateway`: the data plane alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use tidegate_feed::FeedAddress;
+use tidegate_gateway::{Gateway as Running, GatewayConfig};
+use tidegate_runtime::{signals, telemetry};
+
+use crate::process::ready;
+
+const EXAMPLES: &str = "\
+Examples:
+  $ tidegate gateway --feed unix:/var/lib/tidegate/feed.sock --data-dir /var/lib/tidegate/gateway
+  $ tidegate gateway --data-dir gw --snapshot snapshot.json --http-listen 127.0.0.1:8081
+
+It serves the last snapshot it accepted, from DIR, before and whether or not the hub answers. SIGTERM
+lets requests in flight finish; a second signal ends it at once.";
+
+/// Serves requests as the hub's last snapshot says, whether or not the hub is there.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Gateway {
+    /// Where the hub publishes: unix:PATH or IP:PORT on this machine.
+    #[arg(long, value_name = "ADDR", required_unless_present = "snapshot")]
+    feed: Option<FeedAddress>,
+    /// Where accepted snapshots are kept.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Serves this file until the feed or DIR has a snapshot.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
+    /// Where to serve.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    http_listen: SocketAddr,
+    /// Where /livez, /readyz, /metrics and /status are [default: a free port of 127.0.0.1].
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
+    admin_listen: SocketAddr,
+    /// Threads that serve [default: one a core].
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// The name by which the hub knows it.
+    #[arg(long, default_value = "gateway")]
+    name: String,
+}
+
+impl Gateway {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        telemetry::init(telemetry::Format::Text, tracing::Level::INFO)?;
+        // The workers bring their own threads: this one only carries the feed and the admin port.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("starting the runtime")?;
+        runtime.block_on(async {
+            let stop = signals::shutdown().context("listening for signals")?;
+            let config = GatewayConfig {
+                name: self.name,
+                http_listen: self.http_listen,
+                workers: self.workers,
+                data_dir: self.data_dir.clone(),
+                feed: self.feed,
+                admin_listen: self.admin_listen,
+                snapshot: self.snapshot,
+            };
+            let gateway = Running::start(config, stop).await?;
+            ready::write_admin_addr(&self.data_dir, gateway.admin_addr())?;
+            let values = [
+                ("http", format!("http://{}", gateway.http_addr())),
+                ("admin", format!("http://{}", gateway.admin_addr())),
+            ];
+            eprintln!("{}", ready::line("gateway", &values, None));
+            gateway.ended().await?;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
