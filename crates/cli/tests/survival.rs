@@ -182,9 +182,8 @@ async fn alone(
     if let Some((content, _)) = replaced {
         fs::write(dir.join("snapshot.json"), content)?;
     }
-    let feed = rig.path("nobody.sock");
-    let feed = feed.to_str().context("the rig's directory is not UTF-8")?;
-    let args = ["gateway", "--feed", feed, "--http-listen", "127.0.0.1:0"];
+    let feed = format!("unix:{}", rig.path("nobody.sock").display());
+    let args = ["gateway", "--feed", &feed, "--http-listen", "127.0.0.1:0"];
     let mut gateway = rig
         .start_daemon(&format!("alone-{name}"), &args, &dir)
         .await?;

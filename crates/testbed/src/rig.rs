@@ -60,7 +60,7 @@ impl Rig {
         });
         if let Err(error) = outcome {
             // The rig is dropped by the panic, prints the logs and ends the processes.
-            panic!("{error:?}");
+            panic!("{error:#}");
         }
     }
 
