@@ -10,7 +10,10 @@ use serde_json::Value;
 
 impl Api {
     /// Brings an object to what a manager wants of it.
-    #[expect(clippy::too_many_arguments, reason = "they are the parts of one request, named at the call")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the parts of one request, named at the call"
+    )]
     pub(crate) async fn apply(
         &self,
         kind: &Kind,
@@ -22,7 +25,9 @@ impl Api {
         options: &WriteOptions,
     ) -> ApiResult<Written> {
         if config.get("apiVersion").is_none() || config.get("kind").is_none() {
-            return Err(Status::bad_request("apiVersion and kind must be set in an applied configuration"));
+            return Err(Status::bad_request(
+                "apiVersion and kind must be set in an applied configuration",
+            ));
         }
         check_type(kind, &mut config)?;
         place_in(kind, &mut config, namespace)?;
@@ -36,12 +41,23 @@ impl Api {
             _ => {}
         }
         let unknown = self.check_fields(kind, &mut config, options.validation)?;
-        let options = WriteOptions { operation: Operation::Apply, ..options.clone() };
-        let wish = Applied { manager: &options.manager, part, conflicts, config: &config };
+        let options = WriteOptions {
+            operation: Operation::Apply,
+            ..options.clone()
+        };
+        let wish = Applied {
+            manager: &options.manager,
+            part,
+            conflicts,
+            config: &config,
+        };
         let merge = |current: &Value| patch::apply(kind, current, &wish);
         // Two tries: the object may come or go between looking and writing.
         for last in [false, true] {
-            let done = match self.update(kind, namespace, name, part, &options, merge).await {
+            let done = match self
+                .update(kind, namespace, name, part, &options, merge)
+                .await
+            {
                 Err(status) if status.code == 404 && part == Part::Main => {
                     if !object::meta(&config, "resourceVersion").is_empty() {
                         return Err(Status::modified(kind.about(name)));

@@ -44,7 +44,10 @@ pub(crate) fn apply(kind: &Kind, live: &Value, wish: &Applied<'_>) -> ApiResult<
     carry_identity(live, wish.config, &mut merged);
 
     let mut entries = Entry::read_all(live);
-    let mine = entries.iter().position(|e| e.is(wish.manager, "Apply", wish.part)).map(|i| entries.remove(i));
+    let mine = entries
+        .iter()
+        .position(|e| e.is(wish.manager, "Apply", wish.part))
+        .map(|i| entries.remove(i));
     let changed = compare(&root, Some(&ownable(live)), Some(&ownable(&merged))).set;
     resolve_conflicts(wish, &wanted, &changed, &mut entries)?;
 
@@ -56,8 +59,12 @@ pub(crate) fn apply(kind: &Kind, live: &Value, wish: &Applied<'_>) -> ApiResult<
     let dropped = before.minus(&wanted);
     remove(&root, &mut merged, &dropped, &kept);
 
-    let unchanged = mine.as_ref().is_some_and(|m| m.fields == wanted && m.api_version == kind.api_version());
-    let time = mine.filter(|_| unchanged).map_or_else(object::now, |m| m.time);
+    let unchanged = mine
+        .as_ref()
+        .is_some_and(|m| m.fields == wanted && m.api_version == kind.api_version());
+    let time = mine
+        .filter(|_| unchanged)
+        .map_or_else(object::now, |m| m.time);
     entries.insert(
         0,
         Entry {
@@ -91,7 +98,11 @@ fn restrict(kind: &Kind, part: Part, mut config: Value) -> Value {
 
 fn fields_of_config(root: &Place<'_>, config: &Value) -> Fields {
     // An empty configuration owns nothing, not "the object".
-    if config.as_object().is_none_or(Map::is_empty) { Fields::default() } else { fields_of(root, config) }
+    if config.as_object().is_none_or(Map::is_empty) {
+        Fields::default()
+    } else {
+        fields_of(root, config)
+    }
 }
 
 /// Identity and a pinned resourceVersion are not merged, they are carried over.
@@ -102,7 +113,10 @@ fn carry_identity(live: &Value, config: &Value, merged: &mut Value) {
         }
     }
     for field in ["name", "namespace", "uid", "resourceVersion"] {
-        let value = [config, live].into_iter().map(|o| object::meta(o, field)).find(|v| !v.is_empty());
+        let value = [config, live]
+            .into_iter()
+            .map(|o| object::meta(o, field))
+            .find(|v| !v.is_empty());
         if let Some(value) = value {
             let value = Value::from(value);
             object::set_meta(merged, field, Some(value));
@@ -154,9 +168,20 @@ fn resolve_conflicts(
             many => format!("conflicts with {with}:\n- {}", many.join("\n- ")),
         })
         .collect();
-    let noun = if causes.len() == 1 { "conflict" } else { "conflicts" };
-    let message = format!("Apply failed with {} {noun}: {}", causes.len(), parts.join("\n"));
-    Err(Status { details: json!({"causes": causes}), ..Status::new(409, "Conflict", message) })
+    let noun = if causes.len() == 1 {
+        "conflict"
+    } else {
+        "conflicts"
+    };
+    let message = format!(
+        "Apply failed with {} {noun}: {}",
+        causes.len(),
+        parts.join("\n")
+    );
+    Err(Status {
+        details: json!({"causes": causes}),
+        ..Status::new(409, "Conflict", message)
+    })
 }
 
 /// `config` over `live`: maps member by member, keyed lists item by item, everything else replaced.
@@ -170,16 +195,22 @@ fn merge(place: &Place<'_>, live: Option<&Value>, config: &Value) -> Value {
             }
             Value::Object(out)
         }
-        (Some(Value::Array(live)), Value::Array(config)) => match (keyed(place, live), keyed(place, config)) {
-            (Some(live), Some(config)) => Value::Array(merge_items(place, &live, &config)),
-            _ => Value::Array(config.clone()),
-        },
+        (Some(Value::Array(live)), Value::Array(config)) => {
+            match (keyed(place, live), keyed(place, config)) {
+                (Some(live), Some(config)) => Value::Array(merge_items(place, &live, &config)),
+                _ => Value::Array(config.clone()),
+            }
+        }
         _ => config.clone(),
     }
 }
 
 /// Applied items come in the order of the configuration; others keep their place before the next applied one.
-fn merge_items(place: &Place<'_>, live: &[(String, &Value)], config: &[(String, &Value)]) -> Vec<Value> {
+fn merge_items(
+    place: &Place<'_>,
+    live: &[(String, &Value)],
+    config: &[(String, &Value)],
+) -> Vec<Value> {
     let in_config = |element: &str| config.iter().any(|(e, _)| e == element);
     let mut out = Vec::with_capacity(live.len() + config.len());
     let mut rest = live.iter().peekable();
@@ -195,7 +226,10 @@ fn merge_items(place: &Place<'_>, live: &[(String, &Value)], config: &[(String, 
         }
         out.push(merge(&place.item(), known, item));
     }
-    out.extend(rest.filter(|(e, _)| !in_config(e)).map(|(_, v)| (*v).clone()));
+    out.extend(
+        rest.filter(|(e, _)| !in_config(e))
+            .map(|(_, v)| (*v).clone()),
+    );
     out
 }
 
@@ -205,9 +239,13 @@ fn remove(place: &Place<'_>, value: &mut Value, dropped: &Fields, kept: &Fields)
     match value {
         Value::Object(map) => {
             for (element, gone) in &dropped.children {
-                let Some(name) = element.strip_prefix("f:") else { continue };
+                let Some(name) = element.strip_prefix("f:") else {
+                    continue;
+                };
                 let keep = kept.children.get(element).unwrap_or(&nothing);
-                let Some(child) = map.get_mut(name) else { continue };
+                let Some(child) = map.get_mut(name) else {
+                    continue;
+                };
                 if gone.own && keep.is_empty() {
                     map.shift_remove(name);
                     continue;

@@ -25,7 +25,8 @@ pub(super) fn item_element(place: &Place<'_>, item: &Value) -> Option<String> {
                     found.insert(key, value);
                 }
             }
-            let map: Map<String, Value> = found.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+            let map: Map<String, Value> =
+                found.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
             (!map.is_empty()).then(|| format!("k:{}", Value::Object(map)))
         }
     }
@@ -91,41 +92,63 @@ pub(super) fn compare(place: &Place<'_>, old: Option<&Value>, new: Option<&Value
             let mut set = fields_of(place, new);
             // The map or list itself is new, too.
             set.own = true;
-            Difference { set, removed: Fields::default() }
+            Difference {
+                set,
+                removed: Fields::default(),
+            }
         }
         (Some(old), None) => {
             let mut removed = fields_of(place, old);
             removed.own = true;
-            Difference { set: Fields::default(), removed }
+            Difference {
+                set: Fields::default(),
+                removed,
+            }
         }
         (Some(old), Some(new)) if old == new => Difference::default(),
-        (Some(Value::Object(old)), Some(Value::Object(new))) if place.map() == MapType::Granular => {
+        (Some(Value::Object(old)), Some(Value::Object(new)))
+            if place.map() == MapType::Granular =>
+        {
             let mut found = Difference::default();
-            for name in old.keys().chain(new.keys().filter(|n| !old.contains_key(*n))) {
+            for name in old
+                .keys()
+                .chain(new.keys().filter(|n| !old.contains_key(*n)))
+            {
                 let inner = compare(&place.field(name), old.get(name), new.get(name));
                 found.set.put(member(name), inner.set);
                 found.removed.put(member(name), inner.removed);
             }
             found
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) => match (keyed(place, old), keyed(place, new)) {
-            (Some(old), Some(new)) => {
-                let old: BTreeMap<String, &Value> = old.into_iter().collect();
-                let new: BTreeMap<String, &Value> = new.into_iter().collect();
-                let mut found = Difference::default();
-                for element in old.keys().chain(new.keys().filter(|e| !old.contains_key(*e))) {
-                    let inner = compare(
-                        &place.item(),
-                        old.get(element).copied(),
-                        new.get(element).copied(),
-                    );
-                    found.set.put(element.clone(), inner.set);
-                    found.removed.put(element.clone(), inner.removed);
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            match (keyed(place, old), keyed(place, new)) {
+                (Some(old), Some(new)) => {
+                    let old: BTreeMap<String, &Value> = old.into_iter().collect();
+                    let new: BTreeMap<String, &Value> = new.into_iter().collect();
+                    let mut found = Difference::default();
+                    for element in old
+                        .keys()
+                        .chain(new.keys().filter(|e| !old.contains_key(*e)))
+                    {
+                        let inner = compare(
+                            &place.item(),
+                            old.get(element).copied(),
+                            new.get(element).copied(),
+                        );
+                        found.set.put(element.clone(), inner.set);
+                        found.removed.put(element.clone(), inner.removed);
+                    }
+                    found
                 }
-                found
+                _ => Difference {
+                    set: Fields::leaf(),
+                    removed: Fields::default(),
+                },
             }
-            _ => Difference { set: Fields::leaf(), removed: Fields::default() },
+        }
+        _ => Difference {
+            set: Fields::leaf(),
+            removed: Fields::default(),
         },
-        _ => Difference { set: Fields::leaf(), removed: Fields::default() },
     }
 }

@@ -17,12 +17,17 @@ pub(crate) struct Fields {
 impl Fields {
     /// The set with just the root of a tree in it.
     pub(crate) fn leaf() -> Self {
-        Fields { own: true, children: BTreeMap::new() }
+        Fields {
+            own: true,
+            children: BTreeMap::new(),
+        }
     }
 
     /// Reads `fieldsV1`; what cannot be read is left out.
     pub(crate) fn parse(json: &Value) -> Self {
-        let Some(map) = json.as_object() else { return Fields::default() };
+        let Some(map) = json.as_object() else {
+            return Fields::default();
+        };
         let mut fields = Fields::default();
         for (name, child) in map {
             if name == "." {
@@ -77,9 +82,15 @@ impl Fields {
 
     /// The paths that are not in `other`.
     pub(crate) fn minus(&self, other: &Fields) -> Fields {
-        let mut left = Fields { own: self.own && !other.own, children: BTreeMap::new() };
+        let mut left = Fields {
+            own: self.own && !other.own,
+            children: BTreeMap::new(),
+        };
         for (name, child) in &self.children {
-            let rest = other.children.get(name).map_or_else(|| child.clone(), |o| child.minus(o));
+            let rest = other
+                .children
+                .get(name)
+                .map_or_else(|| child.clone(), |o| child.minus(o));
             left.put(name.clone(), rest);
         }
         left
@@ -87,7 +98,10 @@ impl Fields {
 
     /// The paths in both.
     pub(crate) fn intersect(&self, other: &Fields) -> Fields {
-        let mut both = Fields { own: self.own && other.own, children: BTreeMap::new() };
+        let mut both = Fields {
+            own: self.own && other.own,
+            children: BTreeMap::new(),
+        };
         for (name, child) in &self.children {
             if let Some(o) = other.children.get(name) {
                 both.put(name.clone(), child.intersect(o));
@@ -102,9 +116,15 @@ impl Fields {
         if changed.own && changed.children.is_empty() {
             return Fields::default();
         }
-        let mut left = Fields { own: self.own && !changed.own, children: BTreeMap::new() };
+        let mut left = Fields {
+            own: self.own && !changed.own,
+            children: BTreeMap::new(),
+        };
         for (name, child) in &self.children {
-            let rest = changed.children.get(name).map_or_else(|| child.clone(), |c| child.without_touched(c));
+            let rest = changed
+                .children
+                .get(name)
+                .map_or_else(|| child.clone(), |c| child.without_touched(c));
             left.put(name.clone(), rest);
         }
         left

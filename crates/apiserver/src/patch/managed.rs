@@ -70,7 +70,9 @@ impl Entry {
 
     /// Whether this is the entry of a manager's operation on a part.
     pub(super) fn is(&self, manager: &str, operation: &str, part: Part) -> bool {
-        self.manager == manager && self.operation == operation && self.subresource == subresource(part)
+        self.manager == manager
+            && self.operation == operation
+            && self.subresource == subresource(part)
     }
 }
 
@@ -80,7 +82,11 @@ pub(super) fn write_all(object: &mut Value, mut entries: Vec<Entry>) {
     // Appliers first; the sort is stable, so that others stay in the order they came.
     entries.sort_by_key(|e| e.operation != "Apply");
     let all: Vec<Value> = entries.iter().map(Entry::to_value).collect();
-    object::set_meta(object, "managedFields", (!all.is_empty()).then(|| Value::from(all)));
+    object::set_meta(
+        object,
+        "managedFields",
+        (!all.is_empty()).then(|| Value::from(all)),
+    );
 }
 
 pub(super) fn subresource(part: Part) -> &'static str {
@@ -122,12 +128,24 @@ pub(crate) fn on_create(kind: &Kind, object: &mut Value, options: &WriteOptions)
 }
 
 /// Records an updater. A client may edit the list itself (clearing it, or moving its own entries).
-pub(crate) fn on_update(kind: &Kind, part: Part, old: &Value, new: &mut Value, options: &WriteOptions) {
+pub(crate) fn on_update(
+    kind: &Kind,
+    part: Part,
+    old: &Value,
+    new: &mut Value,
+    options: &WriteOptions,
+) {
     if options.operation == Operation::Apply {
         return;
     }
-    let given = new.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let entries = if given.is_some() { Entry::read_all(new) } else { Entry::read_all(old) };
+    let given = new
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array);
+    let entries = if given.is_some() {
+        Entry::read_all(new)
+    } else {
+        Entry::read_all(old)
+    };
     if given.is_none() {
         let before = old.pointer("/metadata/managedFields").cloned();
         object::set_meta(new, "managedFields", before);
@@ -135,7 +153,14 @@ pub(crate) fn on_update(kind: &Kind, part: Part, old: &Value, new: &mut Value, o
     record(kind, part, old, new, entries, options);
 }
 
-fn record(kind: &Kind, part: Part, old: &Value, new: &mut Value, mut entries: Vec<Entry>, options: &WriteOptions) {
+fn record(
+    kind: &Kind,
+    part: Part,
+    old: &Value,
+    new: &mut Value,
+    mut entries: Vec<Entry>,
+    options: &WriteOptions,
+) {
     let place = Place::root(kind);
     let Difference { set, removed } = compare(&place, Some(&ownable(old)), Some(&ownable(new)));
     if set.is_empty() && removed.is_empty() {
@@ -148,7 +173,10 @@ fn record(kind: &Kind, part: Part, old: &Value, new: &mut Value, mut entries: Ve
         entry.fields = entry.fields.without_touched(&removed);
     }
     if !set.is_empty() {
-        match entries.iter_mut().find(|e| e.is(&options.manager, "Update", part)) {
+        match entries
+            .iter_mut()
+            .find(|e| e.is(&options.manager, "Update", part))
+        {
             Some(mine) => {
                 mine.fields.union(&set);
                 mine.time = object::now();
@@ -170,12 +198,19 @@ fn record(kind: &Kind, part: Part, old: &Value, new: &mut Value, mut entries: Ve
 
 fn put_old_updates_together(entries: &mut Vec<Entry>) {
     while entries.iter().filter(|e| e.operation == "Update").count() > MAX_UPDATE_ENTRIES {
-        let Some(first) = entries.iter().position(|e| e.operation == "Update") else { return };
+        let Some(first) = entries.iter().position(|e| e.operation == "Update") else {
+            return;
+        };
         let mut merged = entries.remove(first);
         merged.manager = "ancient-changes".to_owned();
         merged.subresource = String::new();
-        let Some(next) = entries.iter_mut().find(|e| e.operation == "Update") else { return };
+        let Some(next) = entries.iter_mut().find(|e| e.operation == "Update") else {
+            return;
+        };
         merged.fields.union(&next.fields);
-        *next = Entry { time: next.time.clone(), ..merged };
+        *next = Entry {
+            time: next.time.clone(),
+            ..merged
+        };
     }
 }

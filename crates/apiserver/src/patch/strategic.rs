@@ -31,15 +31,23 @@ enum Directive {
 
 fn directive(patch: &Map<String, Value>) -> ApiResult<Directive> {
     match patch.get(DIRECTIVE).and_then(Value::as_str) {
-        None if patch.contains_key(DIRECTIVE) => Err(Status::bad_request("$patch must be a string")),
+        None if patch.contains_key(DIRECTIVE) => {
+            Err(Status::bad_request("$patch must be a string"))
+        }
         None | Some("merge") => Ok(Directive::Merge),
         Some("replace") => Ok(Directive::Replace),
         Some("delete") => Ok(Directive::Delete),
-        Some(other) => Err(Status::bad_request(format!("$patch must be merge, replace or delete, not {other:?}"))),
+        Some(other) => Err(Status::bad_request(format!(
+            "$patch must be merge, replace or delete, not {other:?}"
+        ))),
     }
 }
 
-fn merge_map(place: &Place<'_>, current: &Map<String, Value>, patch: &Map<String, Value>) -> ApiResult<Map<String, Value>> {
+fn merge_map(
+    place: &Place<'_>,
+    current: &Map<String, Value>,
+    patch: &Map<String, Value>,
+) -> ApiResult<Map<String, Value>> {
     match directive(patch)? {
         Directive::Replace => {
             let mut new = patch.clone();
@@ -93,7 +101,11 @@ fn merge_map(place: &Place<'_>, current: &Map<String, Value>, patch: &Map<String
     Ok(out)
 }
 
-fn merge_value(place: &Place<'_>, current: Option<&Value>, patch: &Value) -> ApiResult<Option<Value>> {
+fn merge_value(
+    place: &Place<'_>,
+    current: Option<&Value>,
+    patch: &Value,
+) -> ApiResult<Option<Value>> {
     match (current, patch) {
         (current, Value::Object(patch)) => {
             if current.is_some() && directive(patch)? == Directive::Delete {
@@ -126,7 +138,9 @@ fn merge_list(place: &Place<'_>, current: &[Value], patch: &[Value]) -> ApiResul
     let mut replaced = false;
     for item in patch {
         let Some(item) = item.as_object() else {
-            return Err(Status::bad_request(format!("items of a list merged by {key:?} must be objects")));
+            return Err(Status::bad_request(format!(
+                "items of a list merged by {key:?} must be objects"
+            )));
         };
         let what = directive(item)?;
         let Some(wanted) = item.get(&key) else {
@@ -136,7 +150,10 @@ fn merge_list(place: &Place<'_>, current: &[Value], patch: &[Value]) -> ApiResul
                 replaced = true;
                 continue;
             }
-            return Err(Status::bad_request(format!("map: {} does not contain declared merge key: {key}", Value::Object(item.clone()))));
+            return Err(Status::bad_request(format!(
+                "map: {} does not contain declared merge key: {key}",
+                Value::Object(item.clone())
+            )));
         };
         let at = out.iter().position(|o| o.get(&key) == Some(wanted));
         match (what, at) {
@@ -159,9 +176,15 @@ fn merge_list(place: &Place<'_>, current: &[Value], patch: &[Value]) -> ApiResul
 
 /// An atomic list is taken as it is, less the directives in it.
 fn clean_list(patch: &[Value]) -> ApiResult<Vec<Value>> {
-    let only_directive =
-        |v: &Value| v.as_object().is_some_and(|m| m.len() == 1 && m.contains_key(DIRECTIVE));
-    Ok(patch.iter().filter(|v| !only_directive(v)).cloned().collect())
+    let only_directive = |v: &Value| {
+        v.as_object()
+            .is_some_and(|m| m.len() == 1 && m.contains_key(DIRECTIVE))
+    };
+    Ok(patch
+        .iter()
+        .filter(|v| !only_directive(v))
+        .cloned()
+        .collect())
 }
 
 /// Puts listed items into the given order; others keep their places at the end.

@@ -22,7 +22,10 @@ impl<'a> Place<'a> {
     /// The root of a kind.
     pub(crate) fn root(kind: &'a Kind) -> Place<'a> {
         match &kind.rules {
-            Rules::Builtin(b) => Place::Builtin { kind: b.kind, path: Vec::new() },
+            Rules::Builtin(b) => Place::Builtin {
+                kind: b.kind,
+                path: Vec::new(),
+            },
             Rules::Custom(custom) => Place::Custom(&custom.schema),
         }
     }
@@ -33,9 +36,10 @@ impl<'a> Place<'a> {
             Place::Custom(schema) => match schema.member(name) {
                 Some(schema) => Place::Custom(schema),
                 // Metadata has its own rules, whatever the schema says.
-                None if name == "metadata" => {
-                    Place::Builtin { kind: "", path: vec!["metadata".to_owned()] }
-                }
+                None if name == "metadata" => Place::Builtin {
+                    kind: "",
+                    path: vec!["metadata".to_owned()],
+                },
                 None => Place::Unknown,
             },
             Place::Builtin { kind, path } => {
@@ -50,7 +54,10 @@ impl<'a> Place<'a> {
     /// The items of a list.
     pub(crate) fn item(&self) -> Place<'a> {
         match self {
-            Place::Custom(schema) => schema.items.as_deref().map_or(Place::Unknown, Place::Custom),
+            Place::Custom(schema) => schema
+                .items
+                .as_deref()
+                .map_or(Place::Unknown, Place::Custom),
             other => other.clone(),
         }
     }
@@ -89,15 +96,26 @@ fn builtin_list(kind: &str, path: &[String]) -> ListType {
     match names.as_slice() {
         ["metadata", "ownerReferences"] => by(&["uid"]),
         ["metadata", "finalizers"] => ListType::Set,
-        [.., "containers" | "initContainers" | "ephemeralContainers", "ports"] => by(&["containerPort", "protocol"]),
+        [
+            ..,
+            "containers" | "initContainers" | "ephemeralContainers",
+            "ports",
+        ] => by(&["containerPort", "protocol"]),
         ["spec", "ports"] if kind == "Service" => by(&["port", "protocol"]),
         ["secrets"] if kind == "ServiceAccount" => by(&["name"]),
         ["status", "addresses"] if kind == "Node" => by(&["type"]),
         ["spec", "taints"] => ListType::Atomic,
         [
             ..,
-            "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "imagePullSecrets" | "env"
-            | "resourceClaims" | "claims" | "schedulingGates",
+            "containers"
+            | "initContainers"
+            | "ephemeralContainers"
+            | "volumes"
+            | "imagePullSecrets"
+            | "env"
+            | "resourceClaims"
+            | "claims"
+            | "schedulingGates",
         ] => by(&["name"]),
         [.., "volumeMounts"] => by(&["mountPath"]),
         [.., "volumeDevices"] => by(&["devicePath"]),
@@ -114,8 +132,9 @@ fn builtin_map(kind: &str, path: &[String]) -> MapType {
         // Label selectors and references are replaced as a whole.
         [
             ..,
-            "selector" | "labelSelector" | "namespaceSelector" | "podSelector" | "nodeSelector" | "secretKeyRef"
-            | "configMapKeyRef" | "fieldRef" | "resourceFieldRef" | "secretRef" | "roleRef" | "targetRef",
+            "selector" | "labelSelector" | "namespaceSelector" | "podSelector" | "nodeSelector"
+            | "secretKeyRef" | "configMapKeyRef" | "fieldRef" | "resourceFieldRef" | "secretRef"
+            | "roleRef" | "targetRef",
         ] => MapType::Atomic,
         [.., "backend" | "defaultBackend", "resource"] => MapType::Atomic,
         ["metadata", "ownerReferences"] => MapType::Atomic,

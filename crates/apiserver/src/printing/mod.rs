@@ -1,7 +1,18 @@
 //! `meta.k8s.io/v1` tables: the columns `kubectl get` shows.
 
+mod age;
+mod column;
+mod custom;
+mod networking;
+mod others;
+mod pods;
+#[cfg(test)]
+mod tests;
+mod workloads;
+
 use crate::object;
-use crate::registry::Kind;
+use crate::registry::{Kind, Rules};
+use column::{AGE, Column, NAME};
 use serde_json::{Value, json};
 
 /// What each row of a table carries besides its cells.
@@ -14,35 +25,70 @@ pub(crate) enum IncludeObject {
 
 /// A table of objects.
 pub(crate) fn table(
-    _kind: &Kind,
+    kind: &Kind,
     objects: &[&Value],
     include: IncludeObject,
     meta: &Value,
 ) -> Value {
+    let now = jiff::Timestamp::now();
+    let (definitions, cells): (Vec<Value>, Vec<Vec<Value>>) = match &kind.rules {
+        Rules::Custom(version) => (
+            custom::definitions(&version.columns),
+            objects
+                .iter()
+                .map(|o| custom::cells(&version.columns, o, now))
+                .collect(),
+        ),
+        Rules::Builtin(_) => {
+            let columns = columns_of(&kind.storage);
+            let row = |o: &&Value| columns.iter().map(|c| (c.cell)(o, now)).collect();
+            (
+                columns.iter().map(Column::definition).collect(),
+                objects.iter().map(row).collect(),
+            )
+        }
+    };
     let rows: Vec<Value> = objects
         .iter()
-        .map(|o| {
-            row(
-                vec![
-                    Value::from(object::name(o)),
-                    Value::from(object::meta(o, "creationTimestamp")),
-                ],
-                o,
-                include,
-            )
-        })
+        .zip(cells)
+        .map(|(o, cells)| row(cells, o, include))
         .collect();
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": meta,
-        "columnDefinitions": [
-            {"name": "Name", "type": "string", "format": "name", "description": "Name", "priority": 0},
-            {"name": "Created At", "type": "date", "format": "", "description": "Created", "priority": 0},
-        ],
+        "columnDefinitions": definitions,
         "rows": rows,
     })
 }
+
+/// The columns of a built-in kind, by its name in the store.
+fn columns_of(storage: &str) -> &'static [Column] {
+    match storage {
+        "pods" => pods::PODS,
+        "deployments.apps" => workloads::DEPLOYMENTS,
+        "replicasets.apps" => workloads::REPLICASETS,
+        "statefulsets.apps" => workloads::STATEFULSETS,
+        "daemonsets.apps" => workloads::DAEMONSETS,
+        "jobs.batch" => workloads::JOBS,
+        "services" => networking::SERVICES,
+        "endpoints" => networking::ENDPOINTS,
+        "endpointslices.discovery.k8s.io" => networking::ENDPOINT_SLICES,
+        "ingresses.networking.k8s.io" => networking::INGRESSES,
+        "ingressclasses.networking.k8s.io" => networking::INGRESS_CLASSES,
+        "networkpolicies.networking.k8s.io" => networking::NETWORK_POLICIES,
+        "nodes" => others::NODES,
+        "namespaces" => others::NAMESPACES,
+        "configmaps" => others::CONFIG_MAPS,
+        "secrets" => others::SECRETS,
+        "events" => others::EVENTS,
+        "leases.coordination.k8s.io" => others::LEASES,
+        "customresourcedefinitions.apiextensions.k8s.io" => others::CREATED_AT,
+        _ => NAME_AND_AGE,
+    }
+}
+
+const NAME_AND_AGE: &[Column] = &[NAME, AGE];
 
 fn row(cells: Vec<Value>, object: &Value, include: IncludeObject) -> Value {
     let mut row = json!({"cells": cells});

@@ -61,7 +61,12 @@ fn options(request: &ResourceRequest<'_>) -> ApiResult<WriteOptions> {
                 .collect()
         }
     };
-    Ok(WriteOptions { manager, dry_run: dry_run(&request.query)?, validation, ..WriteOptions::default() })
+    Ok(WriteOptions {
+        manager,
+        dry_run: dry_run(&request.query)?,
+        validation,
+        ..WriteOptions::default()
+    })
 }
 
 fn part(request: &ResourceRequest<'_>) -> Part {
@@ -180,15 +185,31 @@ pub(super) async fn patch(request: &ResourceRequest<'_>, name: &str) -> ApiResul
 async fn apply(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
     if request.query.get("fieldManager").is_none() {
         let error = FieldError::required("fieldManager", "is required for apply patch");
-        let about = About { group: "meta.k8s.io", what: "PatchOptions", name: "" };
+        let about = About {
+            group: "meta.k8s.io",
+            what: "PatchOptions",
+            name: "",
+        };
         return Err(Status::invalid(about, &[error]));
     }
     let options = options(request)?;
     let config = object_only(negotiate::decode_yaml(&request.body)?)?;
-    let conflicts = if request.query.flag("force")? { Conflicts::Force } else { Conflicts::Refuse };
+    let conflicts = if request.query.flag("force")? {
+        Conflicts::Force
+    } else {
+        Conflicts::Refuse
+    };
     let done = request
         .api
-        .apply(&request.kind, request.namespace(), name, part(request), config, conflicts, &options)
+        .apply(
+            &request.kind,
+            request.namespace(),
+            name,
+            part(request),
+            config,
+            conflicts,
+            &options,
+        )
         .await?;
     Ok(written(request, &done))
 }
