@@ -1,5 +1,6 @@
 //! The build vocabulary: what CI runs, a person runs with the same word.
 
+mod bench;
 mod ci;
 mod tidy;
 
@@ -24,6 +25,8 @@ enum Task {
     /// What the compiler does not check: walls between crates, the documents' paths, file lengths,
     /// versions below known advisories.
     Tidy,
+    /// Measurements, and with --write their place in BENCHMARKS.md.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
         Task::Test { args } => ci::test(&args),
         Task::Tidy => tidy::tidy(),
+        Task::Bench(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,7 @@ use crate::process;
 
 const EXAMPLES: &str = "\
 Examples:
-  $ tidegate cluster join az1 --kubeconfig az1.kubeconfig --region eu --zone a --hub-kubeconfig hub/admin.kubeconfig
+  $ tidegate cluster join az1 --kubeconfig az1.kubeconfig --hub-kubeconfig hub.kubeconfig
   $ tidegate cluster join az1 --kubeconfig - --region eu --zone a
 
 Joining again is harmless: it renews the kubeconfig, the region and the zone. The kubeconfig must be

@@ -17,7 +17,7 @@ use crate::process::{self, ready};
 const EXAMPLES: &str = "\
 Examples:
   $ tidegate pocket --name az1 --data-dir /tmp/az1
-  $ tidegate pocket --name az1 --data-dir /tmp/az1 --api-listen 127.0.0.1:6451 --image example.com/shop=/usr/local/bin/shop
+  $ tidegate pocket --name az1 --data-dir /tmp/az1 --image example.com/shop=/usr/local/bin/shop
 
 It writes DIR/admin.kubeconfig: kubectl --kubeconfig DIR/admin.kubeconfig get pods -A. A restart keeps
 every object. SIGTERM ends it and its pods.";

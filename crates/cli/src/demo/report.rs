@@ -11,7 +11,7 @@ use super::Options;
 use super::fleet::Fleet;
 use crate::commands::Strategy;
 use crate::load::{FaultWindow, Report, Tally, fractional_millis};
-use crate::process::tree::Process;
+use crate::process::tree::{Memory, Process};
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(crate) struct DemoReport {
     first_answer_ms: f64,
     /// Of all processes of the demo together, at the end: shared pages counted once (PSS).
     memory_mb: f64,
+    /// The same with shared pages counted in every process (RSS).
+    memory_rss_mb: f64,
     processes: usize,
 }
 
@@ -54,10 +56,10 @@ impl DemoReport {
             .ok()
             .and_then(Process::find);
         let processes: Vec<Process> = fleet.processes().into_iter().chain(own).collect();
-        let bytes: u64 = processes
+        let memory: Vec<Memory> = processes
             .iter()
             .filter_map(|process| process.memory())
-            .sum();
+            .collect();
         Self {
             load: Report::new(tally, options.rate, lasted, window),
             strategy: match options.strategy {
@@ -72,7 +74,8 @@ impl DemoReport {
             fault_at_ms: window.map(|window| fractional_millis(window.fault)),
             heal_at_ms: window.map(|window| fractional_millis(window.heal)),
             first_answer_ms: fractional_millis(first_answer),
-            memory_mb: tenths(bytes),
+            memory_mb: tenths(memory.iter().map(|memory| memory.pss).sum()),
+            memory_rss_mb: tenths(memory.iter().map(|memory| memory.rss).sum()),
             processes: processes.len(),
         }
     }

@@ -16,6 +16,15 @@ pub(crate) struct Process {
     pub(crate) started: u64,
 }
 
+/// Memory in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Pages that several processes share count in part in each.
+    pub(crate) pss: u64,
+    /// They count whole in each.
+    pub(crate) rss: u64,
+}
+
 /// What `/proc/PID/stat` says, as far as it matters here.
 struct Stat {
     parent: i32,
@@ -66,12 +75,17 @@ impl Process {
         tree
     }
 
-    /// Memory it alone answers for, shared pages counted in part (PSS), in bytes.
-    pub(crate) fn memory(self) -> Option<u64> {
+    /// What it holds of the machine's memory.
+    pub(crate) fn memory(self) -> Option<Memory> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).ok()?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-        Some(kib * 1024)
+        let bytes = |field: &str| -> Option<u64> {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(field))?;
+            Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+        };
+        Some(Memory {
+            pss: bytes("Pss:")?,
+            rss: bytes("Rss:")?,
+        })
     }
 }
 
