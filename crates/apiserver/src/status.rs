@@ -7,29 +7,29 @@ use std::fmt;
 
 /// An error that becomes an HTTP answer with a `Status` body.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Status {
+pub(crate) struct Status {
     /// HTTP status code.
-    pub code: u16,
+    pub(crate) code: u16,
     /// Machine-readable reason, as clients match on it.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// What people read.
-    pub message: String,
+    pub(crate) message: String,
     /// The `details` member, absent when null.
-    pub details: Value,
+    pub(crate) details: Value,
 }
 
 /// Result of everything that answers a request.
-pub type ApiResult<T> = Result<T, Status>;
+pub(crate) type ApiResult<T> = Result<T, Status>;
 
 /// The object a message is about: resource or kind, API group, name.
 #[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
+pub(crate) struct About<'a> {
     /// API group, empty for the core group.
-    pub group: &'a str,
+    pub(crate) group: &'a str,
     /// Plural resource name or kind, as the message needs.
-    pub what: &'a str,
+    pub(crate) what: &'a str,
     /// Object name.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
 }
 
 impl About<'_> {
@@ -48,7 +48,7 @@ impl About<'_> {
 
 impl Status {
     /// A status without details.
-    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Status {
             code,
             reason,
@@ -58,7 +58,7 @@ impl Status {
     }
 
     /// 404 for a named object.
-    pub fn not_found(about: About<'_>) -> Self {
+    pub(crate) fn not_found(about: About<'_>) -> Self {
         let message = format!("{} {:?} not found", about.qualified(), about.name);
         Status {
             details: about.details(),
@@ -67,7 +67,7 @@ impl Status {
     }
 
     /// 404 for a path or a resource that is not served.
-    pub fn no_such_resource() -> Self {
+    pub(crate) fn no_such_resource() -> Self {
         Status::new(
             404,
             "NotFound",
@@ -76,7 +76,7 @@ impl Status {
     }
 
     /// 409: the name is taken.
-    pub fn already_exists(about: About<'_>) -> Self {
+    pub(crate) fn already_exists(about: About<'_>) -> Self {
         let message = format!("{} {:?} already exists", about.qualified(), about.name);
         Status {
             details: about.details(),
@@ -85,7 +85,7 @@ impl Status {
     }
 
     /// 409: a precondition or the resourceVersion did not hold.
-    pub fn conflict(about: About<'_>, why: &str) -> Self {
+    pub(crate) fn conflict(about: About<'_>, why: &str) -> Self {
         let message = format!(
             "Operation cannot be fulfilled on {} {:?}: {why}",
             about.qualified(),
@@ -98,7 +98,7 @@ impl Status {
     }
 
     /// 409 after losing a race on resourceVersion.
-    pub fn modified(about: About<'_>) -> Self {
+    pub(crate) fn modified(about: About<'_>) -> Self {
         Status::conflict(
             about,
             "the object has been modified; please apply your changes to the latest version and try again",
@@ -106,17 +106,17 @@ impl Status {
     }
 
     /// 400.
-    pub fn bad_request(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Status::new(400, "BadRequest", message)
     }
 
     /// 401.
-    pub fn unauthorized() -> Self {
+    pub(crate) fn unauthorized() -> Self {
         Status::new(401, "Unauthorized", "Unauthorized")
     }
 
     /// 403.
-    pub fn forbidden(about: About<'_>, why: &str) -> Self {
+    pub(crate) fn forbidden(about: About<'_>, why: &str) -> Self {
         let message = if about.name.is_empty() {
             format!("{} is forbidden: {why}", about.qualified())
         } else {
@@ -129,7 +129,7 @@ impl Status {
     }
 
     /// 405.
-    pub fn method_not_allowed() -> Self {
+    pub(crate) fn method_not_allowed() -> Self {
         Status::new(
             405,
             "MethodNotAllowed",
@@ -138,12 +138,12 @@ impl Status {
     }
 
     /// 410: the version asked for is no longer kept.
-    pub fn expired(message: impl Into<String>) -> Self {
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
         Status::new(410, "Expired", message)
     }
 
     /// 413.
-    pub fn too_large(limit: usize) -> Self {
+    pub(crate) fn too_large(limit: usize) -> Self {
         Status::new(
             413,
             "RequestEntityTooLarge",
@@ -152,7 +152,7 @@ impl Status {
     }
 
     /// 415.
-    pub fn unsupported_media_type(accepted: &str) -> Self {
+    pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
         Status::new(
             415,
             "UnsupportedMediaType",
@@ -163,7 +163,7 @@ impl Status {
     }
 
     /// 406.
-    pub fn not_acceptable(offered: &str) -> Self {
+    pub(crate) fn not_acceptable(offered: &str) -> Self {
         Status::new(
             406,
             "NotAcceptable",
@@ -172,7 +172,7 @@ impl Status {
     }
 
     /// 429.
-    pub fn too_many_requests() -> Self {
+    pub(crate) fn too_many_requests() -> Self {
         Status {
             details: json!({"retryAfterSeconds": 1}),
             ..Status::new(
@@ -184,7 +184,7 @@ impl Status {
     }
 
     /// 500.
-    pub fn internal(message: impl fmt::Display) -> Self {
+    pub(crate) fn internal(message: impl fmt::Display) -> Self {
         Status::new(
             500,
             "InternalError",
@@ -193,7 +193,7 @@ impl Status {
     }
 
     /// 501-like answer for a subresource the embedding program does not provide.
-    pub fn not_implemented(what: &str) -> Self {
+    pub(crate) fn not_implemented(what: &str) -> Self {
         Status::new(
             501,
             "NotImplemented",
@@ -202,7 +202,7 @@ impl Status {
     }
 
     /// 422 with one cause for each field error.
-    pub fn invalid(about: About<'_>, errors: &[FieldError]) -> Self {
+    pub(crate) fn invalid(about: About<'_>, errors: &[FieldError]) -> Self {
         let listed = match errors {
             [one] => one.to_string(),
             many => {
@@ -231,7 +231,7 @@ impl Status {
     }
 
     /// The wire form.
-    pub fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         let mut out = json!({
             "kind": "Status",
             "apiVersion": "v1",
@@ -248,7 +248,7 @@ impl Status {
     }
 
     /// The `Success` body that answers a completed deletion.
-    pub fn success(about: About<'_>, uid: &str) -> Value {
+    pub(crate) fn success(about: About<'_>, uid: &str) -> Value {
         let mut details = about.details();
         details["uid"] = Value::from(uid);
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
@@ -265,9 +265,9 @@ impl std::error::Error for Status {}
 
 /// One thing wrong with one field, as `field.Error` in Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
+pub(crate) struct FieldError {
     /// Path such as `spec.rules[0].host`.
-    pub field: String,
+    pub(crate) field: String,
     kind: FieldErrorKind,
     message: String,
 }
@@ -309,7 +309,7 @@ impl FieldError {
     }
 
     /// A value that must be there is not.
-    pub fn required(field: impl Into<String>, detail: &str) -> Self {
+    pub(crate) fn required(field: impl Into<String>, detail: &str) -> Self {
         let message = if detail.is_empty() {
             "Required value".to_owned()
         } else {
@@ -319,7 +319,7 @@ impl FieldError {
     }
 
     /// A value that breaks a rule.
-    pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+    pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
         FieldError::new(
             FieldErrorKind::Invalid,
             field,
@@ -328,7 +328,7 @@ impl FieldError {
     }
 
     /// A value of the wrong JSON type.
-    pub fn type_invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+    pub(crate) fn type_invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
         FieldError::new(
             FieldErrorKind::TypeInvalid,
             field,
@@ -337,7 +337,11 @@ impl FieldError {
     }
 
     /// A value outside a closed list.
-    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+    pub(crate) fn not_supported(
+        field: impl Into<String>,
+        value: &Value,
+        supported: &[&str],
+    ) -> Self {
         let list: Vec<_> = supported.iter().map(|s| format!("{s:?}")).collect();
         FieldError::new(
             FieldErrorKind::NotSupported,
@@ -351,7 +355,7 @@ impl FieldError {
     }
 
     /// A value that may appear only once.
-    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
         FieldError::new(
             FieldErrorKind::Duplicate,
             field,
@@ -360,7 +364,7 @@ impl FieldError {
     }
 
     /// A field that may not be set here.
-    pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
+    pub(crate) fn forbidden(field: impl Into<String>, detail: &str) -> Self {
         FieldError::new(
             FieldErrorKind::Forbidden,
             field,
@@ -369,7 +373,7 @@ impl FieldError {
     }
 
     /// A string that is too long.
-    pub fn too_long(field: impl Into<String>, max: usize) -> Self {
+    pub(crate) fn too_long(field: impl Into<String>, max: usize) -> Self {
         FieldError::new(
             FieldErrorKind::TooLong,
             field,
@@ -378,7 +382,7 @@ impl FieldError {
     }
 
     /// A list or map with too many members.
-    pub fn too_many(field: impl Into<String>, actual: usize, max: usize) -> Self {
+    pub(crate) fn too_many(field: impl Into<String>, actual: usize, max: usize) -> Self {
         FieldError::new(
             FieldErrorKind::TooMany,
             field,

@@ -21,7 +21,7 @@ impl Kind {
     }
 
     /// To the stored version.
-    pub(crate) fn to_storage(&self, value: Value) -> Value {
+    pub(crate) fn in_stored_version(&self, value: Value) -> Value {
         if self.is_converted() {
             self.convert(value, &self.storage_api_version, Direction::ToStorage)
         } else {
@@ -30,7 +30,7 @@ impl Kind {
     }
 
     /// From the stored version.
-    pub(crate) fn from_storage(&self, value: &Value) -> Value {
+    pub(crate) fn in_served_version(&self, value: &Value) -> Value {
         if value.get("apiVersion").and_then(Value::as_str) == Some(&self.api_version()) {
             value.clone()
         } else {

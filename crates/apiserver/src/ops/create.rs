@@ -122,7 +122,7 @@ impl Api {
             ));
         }
         managed::on_create(kind, &mut body, options);
-        Ok(kind.to_storage(body))
+        Ok(kind.in_stored_version(body))
     }
 
     /// The namespace must exist and not be going away.

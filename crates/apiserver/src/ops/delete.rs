@@ -43,15 +43,6 @@ pub(crate) enum Deleted {
     Pending(Arc<Object>),
 }
 
-impl Deleted {
-    /// The object, gone or not.
-    pub(crate) fn object(&self) -> &Arc<Object> {
-        match self {
-            Deleted::Gone(object) | Deleted::Pending(object) => object,
-        }
-    }
-}
-
 impl DeleteOptions {
     /// Reads a `DeleteOptions` body.
     pub(crate) fn from_body(body: &Value) -> ApiResult<Self> {
@@ -150,7 +141,9 @@ impl Api {
             let state = self.store.read();
             state
                 .list(&kind.storage, namespace)
-                .filter(|o| selector.is_empty() || selector.matches(&kind.from_storage(&o.value)))
+                .filter(|o| {
+                    selector.is_empty() || selector.matches(&kind.in_served_version(&o.value))
+                })
                 .cloned()
                 .collect()
         };

@@ -103,7 +103,7 @@ fn cut(
     let wanted = |o: &Arc<Object>| {
         options.selector.is_empty()
             || if kind.is_converted() {
-                options.selector.matches(&kind.from_storage(&o.value))
+                options.selector.matches(&kind.in_served_version(&o.value))
             } else {
                 options.selector.matches(&o.value)
             }

@@ -17,7 +17,7 @@ pub(crate) use list::{ListOptions, Page, VersionMatch};
 pub(crate) use subresource::scale_of;
 pub(crate) use update::Part;
 pub(crate) use watch::{
-    Bookmarks, InitialEvents, WatchEvent, WatchKind, WatchOptions, WatchStream, bookmark_object,
+    Bookmarks, InitialEvents, WatchEvent, WatchKind, WatchOptions, bookmark_object,
 };
 
 use crate::lifecycle::Queues;

@@ -57,7 +57,7 @@ impl Api {
     ) -> ApiResult<Written> {
         for _ in 0..RETRIES {
             let current = self.get(kind, namespace, name)?;
-            let old = kind.from_storage(&current.value);
+            let old = kind.in_served_version(&current.value);
             let mut new = change(&old)?;
             check_type(kind, &mut new)?;
             let warnings = self.check_fields(kind, &mut new, options.validation)?;
@@ -115,7 +115,7 @@ impl Api {
         } else {
             Outcome::Updated
         };
-        let value = kind.to_storage(new);
+        let value = kind.in_stored_version(new);
         if options.dry_run == DryRun::All {
             return Ok((Arc::new(Object::new(value, current.revision)), outcome));
         }

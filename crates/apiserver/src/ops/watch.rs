@@ -243,7 +243,7 @@ impl WatchStream {
             self.selector.is_empty()
                 || if self.kind.is_converted() {
                     self.selector
-                        .matches(&self.kind.from_storage(&object.value))
+                        .matches(&self.kind.in_served_version(&object.value))
                 } else {
                     self.selector.matches(&object.value)
                 }

@@ -10,7 +10,6 @@ mod pods;
 mod tests;
 mod workloads;
 
-use crate::object;
 use crate::registry::{Kind, Rules};
 use column::{AGE, Column, NAME};
 use serde_json::{Value, json};

@@ -6,12 +6,18 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Groups by name, each with its versions, each with its kinds.
+pub(crate) type Groups = BTreeMap<String, Vec<(String, Vec<Arc<Kind>>)>>;
+
+/// The kinds of each CRD, by the CRD's name.
+type Customs = BTreeMap<String, Vec<Arc<Kind>>>;
+
 /// All served kinds at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     kinds: HashMap<(String, String, String), Arc<Kind>>,
     /// In discovery order: group, then version with the preferred one first.
-    groups: BTreeMap<String, Vec<(String, Vec<Arc<Kind>>)>>,
+    groups: Groups,
     /// The first served version of each stored resource.
     by_storage: HashMap<Arc<str>, Arc<Kind>>,
 }
@@ -24,7 +30,7 @@ impl Catalog {
     }
 
     /// Groups with their versions, each with its kinds.
-    pub(crate) fn groups(&self) -> &BTreeMap<String, Vec<(String, Vec<Arc<Kind>>)>> {
+    pub(crate) fn groups(&self) -> &Groups {
         &self.groups
     }
 
@@ -42,7 +48,7 @@ impl Catalog {
         self.by_storage.get(storage)
     }
 
-    fn build(customs: &BTreeMap<String, Vec<Arc<Kind>>>, builtins: &[Arc<Kind>]) -> Self {
+    fn build(customs: &Customs, builtins: &[Arc<Kind>]) -> Self {
         let mut catalog = Catalog::default();
         for kind in builtins.iter().chain(customs.values().flatten()) {
             let path = (
@@ -74,7 +80,7 @@ impl Catalog {
 #[derive(Debug)]
 pub(crate) struct Registry {
     builtins: Vec<Arc<Kind>>,
-    current: RwLock<(BTreeMap<String, Vec<Arc<Kind>>>, Arc<Catalog>)>,
+    current: RwLock<(Customs, Arc<Catalog>)>,
 }
 
 impl Registry {

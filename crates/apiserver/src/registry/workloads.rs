@@ -409,7 +409,7 @@ pub(super) fn validate_selector_workload(
     errors: &mut Vec<FieldError>,
 ) {
     if let Some(replicas) = new.pointer("/spec/replicas")
-        && !replicas.as_i64().is_some_and(|n| n >= 0)
+        && replicas.as_i64().is_none_or(|n| n < 0)
     {
         errors.push(FieldError::invalid(
             "spec.replicas",

@@ -7,6 +7,7 @@ mod listener;
 mod negotiate;
 mod objects;
 mod pki;
+mod protobuf;
 mod reply;
 mod request;
 pub(crate) mod reviews;

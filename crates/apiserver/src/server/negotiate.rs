@@ -1,5 +1,6 @@
 //! Media types: what a client sends and what it wants back.
 
+use super::protobuf::{self, ProtobufError};
 use crate::status::{ApiResult, Status};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -72,11 +73,15 @@ pub(super) fn content_type(headers: &HeaderMap) -> String {
         .to_ascii_lowercase()
 }
 
-/// Decodes a JSON or YAML body.
+/// Decodes a body. Only built-in kinds may come as protobuf.
 pub(super) fn decode(content_type: &str, body: &Bytes) -> ApiResult<Value> {
     match content_type {
         "" | "application/json" => decode_json(body),
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode_yaml(body),
+        protobuf::MEDIA_TYPE => protobuf::decode(body).map_err(|error| match error {
+            ProtobufError::UnknownKind { .. } => Status::unsupported_media_type(OFFERED),
+            error => Status::bad_request(format!("the body is not valid protobuf: {error}")),
+        }),
         _ => Err(Status::unsupported_media_type(OFFERED)),
     }
 }

@@ -151,7 +151,7 @@ async fn on_subresource(
             let paths = kind.scale.as_ref().ok_or_else(Status::no_such_resource)?;
             Ok(reply::json(
                 200,
-                &scale_of(paths, &kind.from_storage(&found.value)),
+                &scale_of(paths, &kind.in_served_version(&found.value)),
             ))
         }
         ("PUT" | "PATCH", "scale") if kind.scale.is_some() => writes::scale(request, name).await,

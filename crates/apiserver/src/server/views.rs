@@ -22,7 +22,7 @@ impl Rendering {
         match self.view {
             View::Whole => whole(kind, object),
             View::Table => {
-                let value = kind.from_storage(&object.value);
+                let value = kind.in_served_version(&object.value);
                 let table = printing::table(
                     kind,
                     &[&value],
@@ -56,7 +56,7 @@ impl Rendering {
                 let values: Vec<Value> = page
                     .objects
                     .iter()
-                    .map(|o| kind.from_storage(&o.value))
+                    .map(|o| kind.in_served_version(&o.value))
                     .collect();
                 let values: Vec<&Value> = values.iter().collect();
                 Bytes::from(printing::table(kind, &values, self.include, &meta).to_string())
@@ -116,7 +116,7 @@ fn whole(kind: &Kind, object: &Object) -> Bytes {
     if object.value.get("apiVersion").and_then(Value::as_str) == Some(&kind.api_version()) {
         object.json()
     } else {
-        Bytes::from(kind.from_storage(&object.value).to_string())
+        Bytes::from(kind.in_served_version(&object.value).to_string())
     }
 }
 

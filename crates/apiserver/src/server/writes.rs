@@ -235,7 +235,7 @@ pub(super) async fn scale(request: &ResourceRequest<'_>, name: &str) -> ApiResul
     let paths = kind.scale.as_ref().ok_or_else(Status::no_such_resource)?;
     Ok(reply::json(
         200,
-        &scale_of(paths, &kind.from_storage(&done.object.value)),
+        &scale_of(paths, &kind.in_served_version(&done.object.value)),
     ))
 }
 

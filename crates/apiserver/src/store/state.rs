@@ -267,11 +267,6 @@ impl State {
         self.dependents.get(uid).into_iter().flatten()
     }
 
-    /// All uids that are named as owners.
-    pub(crate) fn owners(&self) -> impl Iterator<Item = &str> {
-        self.dependents.keys().map(String::as_str)
-    }
-
     /// Resources that hold or held objects.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<str>> {
         self.tables.keys()

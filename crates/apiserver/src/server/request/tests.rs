@@ -1,6 +1,10 @@
+//! Paths and queries.
+
 use super::*;
 
-fn path(text: &str) -> Option<(String, Option<String>, Option<String>, Option<String>)> {
+type Parts = (String, Option<String>, Option<String>, Option<String>);
+
+fn path(text: &str) -> Option<Parts> {
     let p = ResourcePath::parse(&segments(text).ok()?)?;
     Some((
         format!("{}/{}/{}", p.group, p.version, p.resource),
