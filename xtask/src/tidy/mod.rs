@@ -1,8 +1,8 @@
 //! Checks that the compiler does not make. Each finding names the file and what to do.
 
+mod dependencies;
 mod documents;
 mod files;
-mod lock;
 mod walls;
 
 use anyhow::bail;
@@ -21,13 +21,13 @@ pub(crate) fn tidy() -> anyhow::Result<()> {
     findings.extend(walls::check(&metadata, &architecture));
     findings.extend(documents::check(&root)?);
     findings.extend(files::check(&root)?);
-    findings.extend(lock::check(&root)?);
+    findings.extend(dependencies::check()?);
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
     match findings.len() {
         0 => {
-            eprintln!("tidy: walls, documents, files and lock file are in order");
+            eprintln!("tidy: walls, documents, files and dependencies are in order");
             Ok(())
         }
         count => bail!("{count} things are not tidy"),

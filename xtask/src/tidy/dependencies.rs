@@ -1,10 +1,13 @@
-//! What must not be in `Cargo.lock`, and versions below known advisories.
+//! What must not be built in, and versions below known advisories.
+//!
+//! `Cargo.lock` also holds what optional features nobody turns on would bring; what counts is what
+//! `cargo tree` finds for some target.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
+
+use crate::{cargo, output};
 
 /// One crypto library (aws-lc-rs through rustls), one YAML reader that is maintained.
 const BANNED: [(&str, &str); 6] = [
@@ -35,30 +38,41 @@ const FLOORS: [(&str, [u64; 3], &str); 4] = [
     ("quinn-proto", [0, 11, 15], "remote panic and memory"),
 ];
 
-/// Everything in the lock file that should not be there.
-pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
-    let text = fs::read_to_string(root.join("Cargo.lock")).context("reading Cargo.lock")?;
+/// Everything among the dependencies that should not be there.
+pub(crate) fn check() -> anyhow::Result<Vec<String>> {
+    let tree = [
+        "tree",
+        "--workspace",
+        "--locked",
+        "--target",
+        "all",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let text = output(cargo(&tree)?)?;
     let packages = packages(&text);
     ensure!(
         !packages.is_empty(),
-        "Cargo.lock names no packages: its format is not understood"
+        "cargo tree names no packages: its output is not understood"
     );
     Ok(findings(&packages))
 }
 
-fn findings(packages: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
+fn findings(packages: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<String> {
     let mut findings = Vec::new();
     for (name, reason) in BANNED {
         if packages.contains_key(name) {
-            findings.push(format!("Cargo.lock: {name} must not be there ({reason}); `cargo tree -i {name}` says who brings it"));
+            findings.push(format!("{name} must not be built in ({reason}); `cargo tree --target all -i {name}` says who brings it"));
         }
     }
     for name in ONCE {
         if let Some(versions) = packages.get(name).filter(|versions| versions.len() > 1) {
             findings.push(format!(
-                "Cargo.lock: {name} is there {} times: {}",
+                "{name} is built in {} times: {}",
                 versions.len(),
-                versions.join(", ")
+                versions.iter().copied().collect::<Vec<_>>().join(", ")
             ));
         }
     }
@@ -66,24 +80,23 @@ fn findings(packages: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
         for version in packages.get(name).into_iter().flatten() {
             if numbers(version) < floor {
                 let floor = floor.map(|n| n.to_string()).join(".");
-                findings.push(format!("Cargo.lock: {name} {version} is below {floor} ({reason}): cargo update -p {name}"));
+                findings.push(format!(
+                    "{name} {version} is below {floor} ({reason}): cargo update -p {name}"
+                ));
             }
         }
     }
     findings
 }
 
-/// Versions by name.
-fn packages(lock: &str) -> BTreeMap<&str, Vec<&str>> {
-    let mut packages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for block in lock.split("[[package]]").skip(1) {
-        let field = |key: &str| {
-            block
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_suffix('"'))
-        };
-        if let (Some(name), Some(version)) = (field("name = \""), field("version = \"")) {
-            packages.entry(name).or_default().push(version);
+/// Versions by name, from lines such as `tokio v1.54.0` and `xtask v0.1.0 (/path) (*)`.
+fn packages(tree: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut packages: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in tree.lines() {
+        let mut words = line.split(' ');
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            let version = version.strip_prefix('v').unwrap_or(version);
+            packages.entry(name).or_default().insert(version);
         }
     }
     packages
@@ -101,15 +114,13 @@ fn numbers(version: &str) -> [u64; 3] {
 mod tests {
     use super::*;
 
-    fn check(lock: &str) -> Vec<String> {
-        findings(&packages(lock))
+    fn check(tree: &str) -> Vec<String> {
+        findings(&packages(tree))
     }
 
     #[test]
     fn what_must_not_be_there_is_found() {
-        let package = |name: &str, version: &str| {
-            format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\n")
-        };
+        let package = |name: &str, version: &str| format!("{name} v{version}\n");
         assert!(check(&(package("h2", "0.4.16") + &package("hyper", "1.12.0"))).is_empty());
         assert!(check(&package("ring", "0.17.0"))[0].contains("second crypto"));
         assert!(check(&package("h2", "0.4.9"))[0].contains("below 0.4.16"));
