@@ -99,13 +99,18 @@ impl Decoder<'_> {
             let Some(field) = self.schema.field(id, number) else {
                 continue;
             };
-            let depth = depth.checked_sub(1).ok_or_else(|| bad(field, "is nested too deeply"))?;
+            let depth = depth
+                .checked_sub(1)
+                .ok_or_else(|| bad(field, "is nested too deeply"))?;
             match &field.kind {
                 Type::List(item) => {
                     // Numbers may also come packed, several in one value.
                     let items = match (&**item, &scalar) {
                         (Type::Int, Scalar::Bytes(packed)) => wire::packed(packed)?,
-                        _ => self.value(field, item, scalar, depth)?.into_iter().collect(),
+                        _ => self
+                            .value(field, item, scalar, depth)?
+                            .into_iter()
+                            .collect(),
                     };
                     if let Value::Array(list) = entry(object, field, || Value::Array(Vec::new())) {
                         list.extend(items);
@@ -184,7 +189,12 @@ impl Decoder<'_> {
     }
 
     /// The zero time is an empty message, and absent in JSON.
-    fn time(&self, field: &Field, bytes: &[u8], digits: u8) -> Result<Option<Value>, ProtobufError> {
+    fn time(
+        &self,
+        field: &Field,
+        bytes: &[u8],
+        digits: u8,
+    ) -> Result<Option<Value>, ProtobufError> {
         let (mut seconds, mut nanos) = (0, 0);
         let mut reader = Reader::new(bytes);
         while let Some((number, scalar)) = reader.next()? {
@@ -199,7 +209,9 @@ impl Decoder<'_> {
         }
         let nanos = i32::try_from(nanos).map_err(|_| bad(field, "has too many nanoseconds"))?;
         let time = Timestamp::new(seconds, nanos).map_err(|_| bad(field, "is no time"))?;
-        let printed = DateTimePrinter::new().precision(Some(digits)).timestamp_to_string(&time);
+        let printed = DateTimePrinter::new()
+            .precision(Some(digits))
+            .timestamp_to_string(&time);
         Ok(Some(printed.into()))
     }
 }
@@ -235,7 +247,9 @@ fn number_of(field: &Field, scalar: Scalar<'_>) -> Result<i64, ProtobufError> {
 }
 
 fn text(field: &Field, bytes: &[u8]) -> Result<String, ProtobufError> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| bad(field, "is not UTF-8"))
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| bad(field, "is not UTF-8"))
 }
 
 /// The text in field `wanted` of a message; empty when there is none.
@@ -260,7 +274,11 @@ fn int_or_string(bytes: &[u8]) -> Result<Value, ProtobufError> {
             _ => {}
         }
     }
-    Ok(if is_text { text_field(bytes, 3)?.into() } else { number.into() })
+    Ok(if is_text {
+        text_field(bytes, 3)?.into()
+    } else {
+        number.into()
+    })
 }
 
 /// JSON in the first field of a message.
@@ -269,7 +287,9 @@ fn raw_json(field: &Field, bytes: &[u8]) -> Result<Option<Value>, ProtobufError>
     if text.is_empty() {
         return Ok(None);
     }
-    serde_json::from_str(&text).map(Some).map_err(|_| bad(field, "holds no JSON"))
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|_| bad(field, "holds no JSON"))
 }
 
 /// A list of texts that is a message of its own.

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 /// Made by `protobuf/generate.go` from the Go types of Kubernetes, which says how it reads.
 const TEXT: &str = include_str!("../../../protobuf/schema.txt");
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(TEXT).expect("the schema is tested"));
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::parse(TEXT).expect("the schema is tested"));
 
 /// All messages.
 #[derive(Debug)]
@@ -61,21 +62,32 @@ impl Schema {
 
     /// The message of a kind. Options of a call carry the group version of what is called.
     pub(super) fn root(&self, api_version: &str, kind: &str) -> Option<MessageId> {
-        let api_version = if kind == "DeleteOptions" { "meta.k8s.io/v1" } else { api_version };
+        let api_version = if kind == "DeleteOptions" {
+            "meta.k8s.io/v1"
+        } else {
+            api_version
+        };
         self.roots.get(&(api_version, kind)).copied()
     }
 
     pub(super) fn field(&self, message: MessageId, number: u32) -> Option<&Field> {
         let fields = self.messages.get(message.0)?;
-        let at = fields.binary_search_by_key(&number, |field| field.number).ok()?;
+        let at = fields
+            .binary_search_by_key(&number, |field| field.number)
+            .ok()?;
         fields.get(at)
     }
 
     fn parse(text: &'static str) -> Option<Self> {
         let heads = text.lines().filter(|line| !line.starts_with([' ', '=']));
-        let ids: HashMap<&str, MessageId> =
-            heads.enumerate().map(|(index, name)| (name, MessageId(index))).collect();
-        let mut schema = Self { roots: HashMap::new(), messages: Vec::new() };
+        let ids: HashMap<&str, MessageId> = heads
+            .enumerate()
+            .map(|(index, name)| (name, MessageId(index)))
+            .collect();
+        let mut schema = Self {
+            roots: HashMap::new(),
+            messages: Vec::new(),
+        };
         for line in text.lines() {
             let mut words = line.split_whitespace();
             if line.starts_with('=') {
@@ -93,7 +105,10 @@ impl Schema {
                 schema.messages.push(Vec::new());
             }
         }
-        schema.messages.iter_mut().for_each(|fields| fields.sort_by_key(|field| field.number));
+        schema
+            .messages
+            .iter_mut()
+            .for_each(|fields| fields.sort_by_key(|field| field.number));
         Some(schema)
     }
 }

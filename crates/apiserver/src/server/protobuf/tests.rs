@@ -7,7 +7,9 @@ const VECTORS: &str = include_str!("../../../testdata/protobuf.txt");
 
 fn bytes(base64: &str) -> Vec<u8> {
     use base64::Engine;
-    base64::engine::general_purpose::STANDARD.decode(base64).expect("the vectors are base64")
+    base64::engine::general_purpose::STANDARD
+        .decode(base64)
+        .expect("the vectors are base64")
 }
 
 /// Go writes null for the zero time and for lists that must be there; the API reads both as absent.
@@ -22,6 +24,28 @@ fn without_nulls(value: &mut Value) {
     }
 }
 
+/// Fails at the innermost place where the two differ.
+fn differences(at: &str, decoded: &Value, expected: &Value) {
+    match (decoded, expected) {
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys()) {
+                let (a, b) = (a.get(key), b.get(key));
+                differences(
+                    &format!("{at}.{key}"),
+                    a.unwrap_or(&Value::Null),
+                    b.unwrap_or(&Value::Null),
+                );
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                differences(&format!("{at}[{index}]"), a, b);
+            }
+        }
+        _ => assert_eq!(decoded, expected, "{at}"),
+    }
+}
+
 #[test]
 fn decodes_what_kubernetes_encodes() {
     let mut seen = 0;
@@ -30,7 +54,8 @@ fn decodes_what_kubernetes_encodes() {
         let mut expected: Value = serde_json::from_str(text).expect("the second part is JSON");
         without_nulls(&mut expected);
         let decoded = decode(&bytes(protobuf)).expect("it is well-formed");
-        assert_eq!(decoded, expected, "{} {}", expected["apiVersion"], expected["kind"]);
+        let at = format!("{} {}", expected["apiVersion"], expected["kind"]);
+        differences(&at, &decoded, &expected);
         seen += 1;
     }
     assert!(seen >= 10, "only {seen} vectors");
@@ -61,11 +86,23 @@ fn the_schema_is_whole() {
 #[test]
 fn what_is_no_envelope_is_named() {
     assert_eq!(decode(b"{}"), Err(ProtobufError::Magic));
-    assert_eq!(decode(b"k8s\0\x0a\x7f"), Err(ProtobufError::Wire(WireError::Truncated)));
-    assert_eq!(decode(b"k8s\0\x0b"), Err(ProtobufError::Wire(WireError::Type(3))));
-    assert_eq!(decode(b"k8s\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), Err(ProtobufError::Wire(WireError::Varint)));
+    assert_eq!(
+        decode(b"k8s\0\x0a\x7f"),
+        Err(ProtobufError::Wire(WireError::Truncated))
+    );
+    assert_eq!(
+        decode(b"k8s\0\x0b"),
+        Err(ProtobufError::Wire(WireError::Type(3)))
+    );
+    assert_eq!(
+        decode(b"k8s\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+        Err(ProtobufError::Wire(WireError::Varint))
+    );
     let custom = decode(b"k8s\0\x0a\x0b\x0a\x03x/1\x12\x04Shop");
-    let expected = ProtobufError::UnknownKind { api_version: "x/1".to_owned(), kind: "Shop".to_owned() };
+    let expected = ProtobufError::UnknownKind {
+        api_version: "x/1".to_owned(),
+        kind: "Shop".to_owned(),
+    };
     assert_eq!(custom, Err(expected));
 }
 
@@ -73,6 +110,10 @@ fn what_is_no_envelope_is_named() {
 fn nesting_has_an_end() {
     // JSONSchemaProps are not in the schema; a label selector cannot nest. What can is cut by the schema,
     // so only the count of levels is checked here, on the deepest kind there is.
-    let deployment = decode(b"k8s\0\x0a\x15\x0a\x07apps/v1\x12\x0aDeployment\x12\x02\x0a\x00").expect("well-formed");
-    assert_eq!(deployment, json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {} }));
+    let deployment = decode(b"k8s\0\x0a\x15\x0a\x07apps/v1\x12\x0aDeployment\x12\x02\x0a\x00")
+        .expect("well-formed");
+    assert_eq!(
+        deployment,
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {} })
+    );
 }
