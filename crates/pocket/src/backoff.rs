@@ -19,7 +19,8 @@ impl Backoff {
 
     /// As [`Backoff::delay`], less up to a quarter: `jitter` in `0.0..1.0` picks how much.
     pub(crate) fn jittered(self, failures: u32, jitter: f64) -> Duration {
-        self.delay(failures).mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
+        self.delay(failures)
+            .mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -35,7 +36,10 @@ mod tests {
 
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff {
+        base: Duration::from_secs(1),
+        cap: Duration::from_secs(60),
+    };
 
     #[test]
     fn doubles_to_its_cap() {

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tokio::net::{TcpSocket, TcpListener};
+use tokio::net::{TcpListener, TcpSocket};
 
 /// A loopback network for pods, inside `127.0.0.0/8`, between `/16` and `/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,7 +18,9 @@ pub struct PodCidr {
 
 /// A value of `--pod-cidr` that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("--pod-cidr {value:?} is not usable: {reason}; give a loopback network such as 127.77.0.0/16")]
+#[error(
+    "--pod-cidr {value:?} is not usable: {reason}; give a loopback network such as 127.77.0.0/16"
+)]
 pub struct InvalidPodCidr {
     value: String,
     reason: &'static str,
@@ -28,17 +30,29 @@ impl FromStr for PodCidr {
     type Err = InvalidPodCidr;
 
     fn from_str(value: &str) -> Result<Self, Self::Err> {
-        let bad = |reason| InvalidPodCidr { value: value.to_owned(), reason };
-        let (address, prefix) = value.split_once('/').ok_or_else(|| bad("it has no prefix length"))?;
-        let address: Ipv4Addr = address.parse().map_err(|_| bad("the address is not IPv4"))?;
-        let prefix: u8 = prefix.parse().map_err(|_| bad("the prefix length is not a number"))?;
+        let bad = |reason| InvalidPodCidr {
+            value: value.to_owned(),
+            reason,
+        };
+        let (address, prefix) = value
+            .split_once('/')
+            .ok_or_else(|| bad("it has no prefix length"))?;
+        let address: Ipv4Addr = address
+            .parse()
+            .map_err(|_| bad("the address is not IPv4"))?;
+        let prefix: u8 = prefix
+            .parse()
+            .map_err(|_| bad("the prefix length is not a number"))?;
         if !address.is_loopback() {
             return Err(bad("it is not inside 127.0.0.0/8"));
         }
         if !(16..=24).contains(&prefix) {
             return Err(bad("the prefix length must be between 16 and 24"));
         }
-        let cidr = Self { base: u32::from(address), prefix };
+        let cidr = Self {
+            base: u32::from(address),
+            prefix,
+        };
         if cidr.base & cidr.host_mask() != 0 {
             return Err(bad("the address has bits set after the prefix"));
         }
@@ -123,7 +137,9 @@ pub(crate) struct Claim {
 #[derive(Debug, thiserror::Error)]
 pub enum CidrError {
     /// The chosen network belongs to another running pocket cluster.
-    #[error("--pod-cidr {cidr} is in use by another pocket cluster; stop that one or give another network")]
+    #[error(
+        "--pod-cidr {cidr} is in use by another pocket cluster; stop that one or give another network"
+    )]
     Taken {
         /// The network asked for.
         cidr: PodCidr,
@@ -143,7 +159,9 @@ pub enum CidrError {
     #[error("no free loopback network is left; give one with --pod-cidr")]
     Exhausted,
     /// The remembered choice cannot be read, written or understood.
-    #[error("the remembered pod network in {path} is not usable; correct the file or give --pod-cidr")]
+    #[error(
+        "the remembered pod network in {path} is not usable; correct the file or give --pod-cidr"
+    )]
     Remembered {
         /// The file.
         path: PathBuf,
@@ -155,9 +173,16 @@ pub enum CidrError {
 
 /// Claims the network asked for, else the remembered one, else the first free one derived from `name`;
 /// remembers the outcome in `data_dir`.
-pub(crate) fn claim(name: &str, asked: Option<PodCidr>, data_dir: &Path) -> Result<Claim, CidrError> {
+pub(crate) fn claim(
+    name: &str,
+    asked: Option<PodCidr>,
+    data_dir: &Path,
+) -> Result<Claim, CidrError> {
     let path = data_dir.join("pod-cidr");
-    let at = |source| CidrError::Remembered { path: path.clone(), source };
+    let at = |source| CidrError::Remembered {
+        path: path.clone(),
+        source,
+    };
     let remembered = match std::fs::read_to_string(&path) {
         Ok(text) => Some(
             text.trim()
@@ -185,7 +210,10 @@ fn candidates(name: &str) -> impl Iterator<Item = PodCidr> + use<> {
     let first = crate::hash::fnv32(name.as_bytes()) % count;
     (0..count).map(move |i| {
         let octet = u32::from(*OCTETS.start()) + (first + i) % count;
-        PodCidr { base: 127 << 24 | octet << 16, prefix: 16 }
+        PodCidr {
+            base: 127 << 24 | octet << 16,
+            prefix: 16,
+        }
     })
 }
 
@@ -196,8 +224,13 @@ fn bind(cidr: PodCidr) -> Result<Claim, CidrError> {
         _ => CidrError::Unusable { cidr, ip, source },
     };
     let socket = TcpSocket::new_v4().map_err(unusable)?;
-    socket.bind(SocketAddr::from((ip, CLAIM_PORT))).map_err(unusable)?;
-    Ok(Claim { cidr, _bound: socket })
+    socket
+        .bind(SocketAddr::from((ip, CLAIM_PORT)))
+        .map_err(unusable)?;
+    Ok(Claim {
+        cidr,
+        _bound: socket,
+    })
 }
 
 /// Whether a listener can be had on `ip` at all.

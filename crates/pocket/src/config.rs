@@ -94,7 +94,9 @@ impl FromStr for ClusterName {
         if fits {
             Ok(Self(name.to_owned()))
         } else {
-            Err(InvalidClusterName { name: name.to_owned() })
+            Err(InvalidClusterName {
+                name: name.to_owned(),
+            })
         }
     }
 }

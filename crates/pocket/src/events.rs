@@ -78,7 +78,10 @@ impl Recorder {
         cancel: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (notes, waiting) = mpsc::channel(WAITING_MAX);
-        (Self { notes }, write_notes(client, component, host, waiting, cancel))
+        (
+            Self { notes },
+            write_notes(client, component, host, waiting, cancel),
+        )
     }
 
     pub(crate) fn note(&self, note: Note) {
@@ -101,12 +104,19 @@ async fn write_notes(
             () = cancel.cancelled() => return,
             note = waiting.recv() => match note { Some(note) => note, None => return },
         };
-        let Some(entry) = book.enter(&note, Instant::now(), Timestamp::now()) else { continue };
-        let api: Api<Event> =
-            Api::namespaced(client.clone(), note.about.namespace.as_deref().unwrap_or("default"));
+        let Some(entry) = book.enter(&note, Instant::now(), Timestamp::now()) else {
+            continue;
+        };
+        let api: Api<Event> = Api::namespaced(
+            client.clone(),
+            note.about.namespace.as_deref().unwrap_or("default"),
+        );
         let written = if entry.count > 1 {
-            let patch = serde_json::json!({"count": entry.count, "lastTimestamp": Time(entry.last)});
-            api.patch(&entry.name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
+            let patch =
+                serde_json::json!({"count": entry.count, "lastTimestamp": Time(entry.last)});
+            api.patch(&entry.name, &PatchParams::default(), &Patch::Merge(patch))
+                .await
+                .map(drop)
         } else {
             let event = event(&note, &entry, component, &host);
             api.create(&PostParams::default(), &event).await.map(drop)
@@ -123,7 +133,12 @@ fn event(note: &Note, entry: &Entry, component: &str, host: &str) -> Event {
     Event {
         metadata: ObjectMeta {
             name: Some(entry.name.clone()),
-            namespace: Some(note.about.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+            namespace: Some(
+                note.about
+                    .namespace
+                    .clone()
+                    .unwrap_or_else(|| "default".to_owned()),
+            ),
             ..ObjectMeta::default()
         },
         involved_object: note.about.clone(),
@@ -133,7 +148,10 @@ fn event(note: &Note, entry: &Entry, component: &str, host: &str) -> Event {
         count: Some(entry.count),
         first_timestamp: Some(Time(entry.last)),
         last_timestamp: Some(Time(entry.last)),
-        source: Some(EventSource { component: Some(component.to_owned()), host: Some(host.to_owned()) }),
+        source: Some(EventSource {
+            component: Some(component.to_owned()),
+            host: Some(host.to_owned()),
+        }),
         reporting_component: Some(component.to_owned()),
         reporting_instance: Some(host.to_owned()),
         ..Event::default()
@@ -170,11 +188,17 @@ impl EventBook {
         let object = key.0.clone();
         if let Some(known) = self.known.get_mut(&key) {
             known.count = known.count.saturating_add(1);
-            if now.duration_since(known.written) < REPEAT_EVERY || !spend(&mut self.budgets, &object, now) {
+            if now.duration_since(known.written) < REPEAT_EVERY
+                || !spend(&mut self.budgets, &object, now)
+            {
                 return None;
             }
             known.written = now;
-            return Some(Entry { name: known.name.clone(), count: known.count, last: wall });
+            return Some(Entry {
+                name: known.name.clone(),
+                count: known.count,
+                last: wall,
+            });
         }
         if !spend(&mut self.budgets, &object, now) {
             return None;
@@ -184,8 +208,19 @@ impl EventBook {
         let text = format!("{}{}{}{}", key.0, key.1, key.2, wall.as_nanosecond());
         let suffix = format!("{:x}{:08x}", wall.as_microsecond(), fnv32(text.as_bytes()));
         let name = suffixed(about, &suffix, 253);
-        self.known.insert(key, Known { name: name.clone(), count: 1, written: now });
-        Some(Entry { name, count: 1, last: wall })
+        self.known.insert(
+            key,
+            Known {
+                name: name.clone(),
+                count: 1,
+                written: now,
+            },
+        );
+        Some(Entry {
+            name,
+            count: 1,
+            last: wall,
+        })
     }
 
     fn forget(&mut self, note: &Note) {
@@ -196,7 +231,11 @@ impl EventBook {
         if self.known.len() < REMEMBERED_MAX {
             return;
         }
-        let oldest = self.known.iter().min_by_key(|(_, known)| known.written).map(|(key, _)| key.clone());
+        let oldest = self
+            .known
+            .iter()
+            .min_by_key(|(_, known)| known.written)
+            .map(|(key, _)| key.clone());
         if let Some(oldest) = oldest {
             self.known.remove(&oldest);
             if !self.known.keys().any(|key| key.0 == oldest.0) {
@@ -236,7 +275,10 @@ mod tests {
 
     fn note(name: &str, message: &str) -> Note {
         Note {
-            about: ObjectReference { name: Some(name.to_owned()), ..ObjectReference::default() },
+            about: ObjectReference {
+                name: Some(name.to_owned()),
+                ..ObjectReference::default()
+            },
             severity: Severity::Warning,
             reason: "Unhealthy",
             message: message.to_owned(),
@@ -247,12 +289,22 @@ mod tests {
     fn equal_notes_are_counted_into_one_event() {
         let mut book = EventBook::default();
         let now = Instant::now();
-        let first = book.enter(&note("a", "x"), now, Timestamp::UNIX_EPOCH).expect("written");
-        assert_eq!(book.enter(&note("a", "x"), now, Timestamp::UNIX_EPOCH), None, "too soon");
+        let first = book
+            .enter(&note("a", "x"), now, Timestamp::UNIX_EPOCH)
+            .expect("written");
+        assert_eq!(
+            book.enter(&note("a", "x"), now, Timestamp::UNIX_EPOCH),
+            None,
+            "too soon"
+        );
         let later = book
             .enter(&note("a", "x"), now + REPEAT_EVERY, Timestamp::UNIX_EPOCH)
             .expect("written");
-        assert_eq!((first.count, later.count), (1, 3), "the unwritten one is counted");
+        assert_eq!(
+            (first.count, later.count),
+            (1, 3),
+            "the unwritten one is counted"
+        );
         assert_eq!(first.name, later.name);
     }
 
@@ -261,17 +313,27 @@ mod tests {
         let mut book = EventBook::default();
         let now = Instant::now();
         let written = (0..100)
-            .filter(|i| book.enter(&note("noisy", &i.to_string()), now, Timestamp::UNIX_EPOCH).is_some())
+            .filter(|i| {
+                book.enter(&note("noisy", &i.to_string()), now, Timestamp::UNIX_EPOCH)
+                    .is_some()
+            })
             .count();
         assert_eq!(written, BURST as usize);
-        assert!(book.enter(&note("quiet", "x"), now, Timestamp::UNIX_EPOCH).is_some());
+        assert!(
+            book.enter(&note("quiet", "x"), now, Timestamp::UNIX_EPOCH)
+                .is_some()
+        );
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut book = EventBook::default();
         for i in 0..REMEMBERED_MAX * 2 {
-            book.enter(&note(&i.to_string(), "x"), Instant::now(), Timestamp::UNIX_EPOCH);
+            book.enter(
+                &note(&i.to_string(), "x"),
+                Instant::now(),
+                Timestamp::UNIX_EPOCH,
+            );
         }
         assert!(book.known.len() <= REMEMBERED_MAX && book.budgets.len() <= REMEMBERED_MAX);
     }

@@ -76,7 +76,9 @@ impl ImageTable {
             Some((image, program)) if !image.is_empty() && !program.is_empty() => {
                 self.insert(image, Path::new(program))
             }
-            _ => Err(InvalidMapping::Form { text: text.to_owned() }),
+            _ => Err(InvalidMapping::Form {
+                text: text.to_owned(),
+            }),
         }
     }
 
@@ -87,13 +89,20 @@ impl ImageTable {
     pub fn insert(&mut self, image: &str, program: &Path) -> Result<(), InvalidMapping> {
         let name = normalize(image);
         if builtin(&without_tag(&name)).is_some() {
-            return Err(InvalidMapping::BuiltIn { image: image.to_owned() });
+            return Err(InvalidMapping::BuiltIn {
+                image: image.to_owned(),
+            });
         }
         if !program.is_absolute() {
-            return Err(InvalidMapping::Relative { image: image.to_owned(), program: program.to_owned() });
+            return Err(InvalidMapping::Relative {
+                image: image.to_owned(),
+                program: program.to_owned(),
+            });
         }
         if self.mapped.insert(name, program.to_owned()).is_some() {
-            return Err(InvalidMapping::Twice { image: image.to_owned() });
+            return Err(InvalidMapping::Twice {
+                image: image.to_owned(),
+            });
         }
         Ok(())
     }
@@ -107,13 +116,19 @@ impl ImageTable {
         }
         match self.mapped.get(&full).or_else(|| self.mapped.get(&bare)) {
             Some(program) => Ok(Program::Local(program.clone())),
-            None => Err(UnknownImage { image: image.to_owned(), name: without_tag(image) }),
+            None => Err(UnknownImage {
+                image: image.to_owned(),
+                name: without_tag(image),
+            }),
         }
     }
 }
 
 fn builtin(bare: &str) -> Option<u16> {
-    BUILT_IN.iter().find(|(name, _)| *name == bare).map(|(_, port)| *port)
+    BUILT_IN
+        .iter()
+        .find(|(name, _)| *name == bare)
+        .map(|(_, port)| *port)
 }
 
 /// The full form of a reference: `nginx` is `docker.io/library/nginx`, as container runtimes read it.
@@ -158,15 +173,24 @@ mod tests {
             ("registry.k8s.io/e2e-test-images/agnhost:2.53", 8080),
             ("registry.k8s.io/gateway-api/echo-basic:v1", 3000),
         ] {
-            assert_eq!(table.resolve(image), Ok(Program::Echo { default_port: port }), "{image}");
+            assert_eq!(
+                table.resolve(image),
+                Ok(Program::Echo { default_port: port }),
+                "{image}"
+            );
         }
     }
 
     #[test]
     fn an_unknown_image_says_how_to_map_it() {
-        let error = ImageTable::default().resolve("example.com:5000/a/b:v1").expect_err("unknown");
+        let error = ImageTable::default()
+            .resolve("example.com:5000/a/b:v1")
+            .expect_err("unknown");
         let text = error.to_string();
-        assert!(text.contains("--image example.com:5000/a/b=/path/to/program"), "{text}");
+        assert!(
+            text.contains("--image example.com:5000/a/b=/path/to/program"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -174,15 +198,29 @@ mod tests {
         let mut table = ImageTable::default();
         table.add("web=/bin/any").expect("add");
         table.add("web:v2=/bin/two").expect("add");
-        assert_eq!(table.resolve("web:v1"), Ok(Program::Local("/bin/any".into())));
-        assert_eq!(table.resolve("docker.io/library/web:v2"), Ok(Program::Local("/bin/two".into())));
+        assert_eq!(
+            table.resolve("web:v1"),
+            Ok(Program::Local("/bin/any".into()))
+        );
+        assert_eq!(
+            table.resolve("docker.io/library/web:v2"),
+            Ok(Program::Local("/bin/two".into()))
+        );
     }
 
     #[test]
     fn bad_mappings_name_the_flag() {
         let mut table = ImageTable::default();
         table.add("web=/bin/any").expect("add");
-        for bad in ["", "web", "=x", "web=", "b=bin/x", "nginx=/bin/x", "web=/bin/other"] {
+        for bad in [
+            "",
+            "web",
+            "=x",
+            "web=",
+            "b=bin/x",
+            "nginx=/bin/x",
+            "web=/bin/other",
+        ] {
             let error = table.add(bad).expect_err(bad);
             assert!(error.to_string().starts_with("--image "), "{error}");
         }

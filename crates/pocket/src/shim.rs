@@ -21,7 +21,10 @@ const CANNOT_RUN: u8 = 126;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
     Echo(EchoOptions),
-    Exec { program: OsString, args: Vec<OsString> },
+    Exec {
+        program: OsString,
+        args: Vec<OsString>,
+    },
 }
 
 /// Entry point of container processes. A binary calls it for the hidden subcommand that
@@ -39,7 +42,9 @@ where
         Err(problem) => return cannot_run(&problem),
     };
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        return cannot_run(&format!("cannot be tied to the life of the pocket cluster: {error}"));
+        return cannot_run(&format!(
+            "cannot be tied to the life of the pocket cluster: {error}"
+        ));
     }
     // The parent may have died before the line above; then nobody would send the signal.
     if getppid() != Some(parent) {
@@ -68,17 +73,34 @@ fn cannot_run(problem: &str) -> ExitCode {
 pub(crate) fn arguments(role: &Role) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["--parent".into(), std::process::id().to_string().into()];
     match role {
-        Role::Echo(EchoOptions { identity, listen, access_log: _ }) => {
+        Role::Echo(EchoOptions {
+            identity,
+            listen,
+            access_log: _,
+        }) => {
             args.push("echo".into());
-            let Identity { cluster, namespace, pod, node } = identity;
-            for (flag, value) in [("--cluster", cluster), ("--namespace", namespace), ("--pod", pod), ("--node", node)] {
+            let Identity {
+                cluster,
+                namespace,
+                pod,
+                node,
+            } = identity;
+            for (flag, value) in [
+                ("--cluster", cluster),
+                ("--namespace", namespace),
+                ("--pod", pod),
+                ("--node", node),
+            ] {
                 args.extend([flag.into(), value.into()]);
             }
             for address in listen {
                 args.extend(["--listen".into(), address.to_string().into()]);
             }
         }
-        Role::Exec { program, args: rest } => {
+        Role::Exec {
+            program,
+            args: rest,
+        } => {
             args.extend(["exec".into(), program.clone()]);
             args.extend(rest.iter().cloned());
         }
@@ -98,7 +120,13 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<(Pid, Role), String
     match args.next().as_deref().and_then(OsStr::to_str) {
         Some("exec") => {
             let program = args.next().ok_or("exec needs a program")?;
-            Ok((parent, Role::Exec { program, args: args.collect() }))
+            Ok((
+                parent,
+                Role::Exec {
+                    program,
+                    args: args.collect(),
+                },
+            ))
         }
         Some("echo") => Ok((parent, Role::Echo(parse_echo(args)?))),
         _ => Err("expected echo or exec".to_owned()),
@@ -110,7 +138,9 @@ fn parse_echo(mut args: impl Iterator<Item = OsString>) -> Result<EchoOptions, S
     while let Some(flag) = args.next() {
         let flag = flag.to_string_lossy().into_owned();
         let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
-        let value = value.into_string().map_err(|_| format!("{flag} is not UTF-8"))?;
+        let value = value
+            .into_string()
+            .map_err(|_| format!("{flag} is not UTF-8"))?;
         let identity = &mut options.identity;
         match flag.as_str() {
             "--cluster" => identity.cluster = value,
@@ -118,7 +148,9 @@ fn parse_echo(mut args: impl Iterator<Item = OsString>) -> Result<EchoOptions, S
             "--pod" => identity.pod = value,
             "--node" => identity.node = value,
             "--listen" => {
-                let address: SocketAddr = value.parse().map_err(|_| format!("--listen {value} is not IP:PORT"))?;
+                let address: SocketAddr = value
+                    .parse()
+                    .map_err(|_| format!("--listen {value} is not IP:PORT"))?;
                 options.listen.push(address);
             }
             _ => return Err(format!("unknown flag {flag}")),
@@ -140,19 +172,34 @@ mod tests {
                 pod: "p".into(),
                 node: "az1".into(),
             },
-            listen: vec![SocketAddr::from(([127, 9, 0, 2], 80)), SocketAddr::from(([127, 9, 0, 2], 81))],
+            listen: vec![
+                SocketAddr::from(([127, 9, 0, 2], 80)),
+                SocketAddr::from(([127, 9, 0, 2], 81)),
+            ],
             ..EchoOptions::default()
         });
-        let exec = Role::Exec { program: "/bin/x".into(), args: vec!["--parent".into(), "echo".into()] };
+        let exec = Role::Exec {
+            program: "/bin/x".into(),
+            args: vec!["--parent".into(), "echo".into()],
+        };
         for role in [echo, exec] {
             let (parent, parsed) = parse(arguments(&role).into_iter()).expect("parses");
-            assert_eq!((parent.as_raw_pid(), parsed), (i32::try_from(std::process::id()).expect("pid"), role));
+            assert_eq!(
+                (parent.as_raw_pid(), parsed),
+                (i32::try_from(std::process::id()).expect("pid"), role)
+            );
         }
     }
 
     #[test]
     fn malformed_arguments_are_refused() {
-        for bad in [&[][..], &["--parent"], &["--parent", "x", "exec", "y"], &["--parent", "1", "exec"], &["--parent", "1", "echo", "--listen", "x"]] {
+        for bad in [
+            &[][..],
+            &["--parent"],
+            &["--parent", "x", "exec", "y"],
+            &["--parent", "1", "exec"],
+            &["--parent", "1", "echo", "--listen", "x"],
+        ] {
             assert!(parse(bad.iter().map(OsString::from)).is_err(), "{bad:?}");
         }
     }

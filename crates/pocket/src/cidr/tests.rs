@@ -11,7 +11,16 @@ fn parses_loopback_networks_only() {
     for good in ["127.77.0.0/16", "127.1.2.0/24", "127.0.16.0/20"] {
         assert_eq!(cidr(good).to_string(), good);
     }
-    for bad in ["", "127.1.0.0", "10.0.0.0/16", "127.0.0.0/8", "127.1.0.0/25", "127.1.0.1/16", "x/16", "127.1.0.0/x"] {
+    for bad in [
+        "",
+        "127.1.0.0",
+        "10.0.0.0/16",
+        "127.0.0.0/8",
+        "127.1.0.0/25",
+        "127.1.0.1/16",
+        "x/16",
+        "127.1.0.0/x",
+    ] {
         let error = bad.parse::<PodCidr>().expect_err(bad);
         assert!(error.to_string().starts_with("--pod-cidr "), "{error}");
     }
@@ -53,7 +62,10 @@ async fn a_claim_excludes_a_second_one_and_is_remembered() {
     ));
     let chosen = first.cidr;
     drop(first);
-    assert_eq!(claim("renamed", None, dir.path()).expect("again").cidr, chosen);
+    assert_eq!(
+        claim("renamed", None, dir.path()).expect("again").cidr,
+        chosen
+    );
 }
 
 #[test]

@@ -16,7 +16,10 @@ use tracing::{debug, warn};
 use crate::backoff::{Backoff, jitter};
 
 /// Delay before a broken watch is started again.
-const REWATCH: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(5) };
+const REWATCH: Backoff = Backoff {
+    base: Duration::from_millis(50),
+    cap: Duration::from_secs(5),
+};
 
 /// Namespace and name; the namespace is empty for cluster-wide objects.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +30,10 @@ pub(crate) struct ObjectKey {
 
 impl ObjectKey {
     pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     pub(crate) fn of<K: Resource>(object: &K) -> Self {
@@ -65,7 +71,10 @@ pub(crate) struct Cache<K> {
 
 impl<K> Cache<K> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { objects: RwLock::default(), synced: watch::Sender::new(false) })
+        Arc::new(Self {
+            objects: RwLock::default(),
+            synced: watch::Sender::new(false),
+        })
     }
 
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
@@ -110,9 +119,17 @@ impl<K> Cache<K> {
         drop(objects);
         let mut changes: Vec<Change<K>> = fresh
             .into_iter()
-            .map(|(key, new)| Change { old: old.remove(&key), new: Some(new), key })
+            .map(|(key, new)| Change {
+                old: old.remove(&key),
+                new: Some(new),
+                key,
+            })
             .collect();
-        changes.extend(old.into_iter().map(|(key, gone)| Change { key, old: Some(gone), new: None }));
+        changes.extend(old.into_iter().map(|(key, gone)| Change {
+            key,
+            old: Some(gone),
+            new: None,
+        }));
         changes
     }
 }
@@ -177,7 +194,13 @@ mod tests {
     fn keys(changes: &[Change<&'static str>]) -> Vec<Told> {
         changes
             .iter()
-            .map(|c| (c.key.name.clone(), c.old.as_deref().copied(), c.new.as_deref().copied()))
+            .map(|c| {
+                (
+                    c.key.name.clone(),
+                    c.old.as_deref().copied(),
+                    c.new.as_deref().copied(),
+                )
+            })
             .collect()
     }
 

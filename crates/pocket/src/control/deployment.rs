@@ -51,10 +51,17 @@ pub(crate) fn plan(
     foreign: impl Fn(&str) -> bool,
     now: Timestamp,
 ) -> DeploymentPlan {
-    let Some(spec) = &deployment.spec else { return DeploymentPlan::default() };
-    let mut sets: Vec<&Arc<ReplicaSet>> = owned.iter().filter(|set| set.metadata.deletion_timestamp.is_none()).collect();
+    let Some(spec) = &deployment.spec else {
+        return DeploymentPlan::default();
+    };
+    let mut sets: Vec<&Arc<ReplicaSet>> = owned
+        .iter()
+        .filter(|set| set.metadata.deletion_timestamp.is_none())
+        .collect();
     sets.sort_by_key(|set| (created(set), set.name_any()));
-    let current = sets.iter().position(|set| same_template(set, &spec.template));
+    let current = sets
+        .iter()
+        .position(|set| same_template(set, &spec.template));
     let new = current.map(|at| sets.remove(at));
     let old = sets;
     let mut plan = DeploymentPlan::default();
@@ -80,22 +87,41 @@ fn resize(
     let revision = next_revision(new, old);
     if spec.paused == Some(true) {
         // A paused deployment starts no rollout, but a plain one can still be scaled.
-        let active: Vec<&&Arc<ReplicaSet>> = old.iter().chain(&new).filter(|set| size(set).spec > 0).collect();
+        let active: Vec<&&Arc<ReplicaSet>> = old
+            .iter()
+            .chain(&new)
+            .filter(|set| size(set).spec > 0)
+            .collect();
         let only = match active.as_slice() {
             [] => new.or(old.last().copied()),
             [one] => Some(**one),
             _ => None,
         };
-        plan.update.extend(only.and_then(|set| resized(set, replicas, None, deployment)));
+        plan.update
+            .extend(only.and_then(|set| resized(set, replicas, None, deployment)));
         return;
     }
     let sizes: Vec<SetSize> = old.iter().map(|set| size(set)).collect();
-    let next = Strategy::of(spec, replicas).next(replicas, new.map(|set| size(set)).unwrap_or_default(), &sizes);
+    let next = Strategy::of(spec, replicas).next(
+        replicas,
+        new.map(|set| size(set)).unwrap_or_default(),
+        &sizes,
+    );
     match new {
-        Some(set) => plan.update.extend(resized(set, next.new, Some(&revision), deployment)),
-        None => plan.create = Some(Box::new(replica_set(deployment, spec, next.new, &revision, foreign))),
+        Some(set) => plan
+            .update
+            .extend(resized(set, next.new, Some(&revision), deployment)),
+        None => {
+            plan.create = Some(Box::new(replica_set(
+                deployment, spec, next.new, &revision, foreign,
+            )))
+        }
     }
-    plan.update.extend(old.iter().zip(next.old).filter_map(|(set, size)| resized(set, size, None, deployment)));
+    plan.update.extend(
+        old.iter()
+            .zip(next.old)
+            .filter_map(|(set, size)| resized(set, size, None, deployment)),
+    );
     if deployment.annotations().get(REVISION) != Some(&revision) {
         plan.revision = Some(revision);
     }
@@ -103,12 +129,24 @@ fn resize(
 
 /// The revision of the new replica set: one more than any other, kept once it is the highest.
 fn next_revision(new: Option<&Arc<ReplicaSet>>, old: &[&Arc<ReplicaSet>]) -> String {
-    let of = |set: &Arc<ReplicaSet>| set.annotations().get(REVISION).and_then(|r| r.parse::<u64>().ok());
+    let of = |set: &Arc<ReplicaSet>| {
+        set.annotations()
+            .get(REVISION)
+            .and_then(|r| r.parse::<u64>().ok())
+    };
     let highest = old.iter().filter_map(|set| of(set)).max().unwrap_or(0);
-    new.and_then(of).filter(|own| *own > highest).unwrap_or(highest + 1).to_string()
+    new.and_then(of)
+        .filter(|own| *own > highest)
+        .unwrap_or(highest + 1)
+        .to_string()
 }
 
-fn resized(set: &Arc<ReplicaSet>, replicas: i32, revision: Option<&str>, deployment: &Deployment) -> Option<ReplicaSet> {
+fn resized(
+    set: &Arc<ReplicaSet>,
+    replicas: i32,
+    revision: Option<&str>,
+    deployment: &Deployment,
+) -> Option<ReplicaSet> {
     let mut changed = ReplicaSet::clone(set);
     changed.spec.get_or_insert_default().replicas = Some(replicas);
     if let Some(revision) = revision {
@@ -143,11 +181,18 @@ fn replica_set(
         salt += 1;
     };
     let mut template = spec.template.clone();
-    let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
+    let labels = template
+        .metadata
+        .get_or_insert_default()
+        .labels
+        .get_or_insert_default();
     labels.insert(HASH_LABEL.to_owned(), hash.clone());
     let labels = labels.clone();
     let mut selector = spec.selector.clone();
-    selector.match_labels.get_or_insert_default().insert(HASH_LABEL.to_owned(), hash);
+    selector
+        .match_labels
+        .get_or_insert_default()
+        .insert(HASH_LABEL.to_owned(), hash);
     let mut annotations = deployment.annotations().clone();
     annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     annotations.insert(REVISION.to_owned(), revision.to_owned());
@@ -172,7 +217,9 @@ fn replica_set(
 
 /// Whether `set` was made from `template`, apart from the hash label.
 fn same_template(set: &ReplicaSet, template: &PodTemplateSpec) -> bool {
-    let Some(own) = set.spec.as_ref().and_then(|spec| spec.template.as_ref()) else { return false };
+    let Some(own) = set.spec.as_ref().and_then(|spec| spec.template.as_ref()) else {
+        return false;
+    };
     let mut own = own.clone();
     if let Some(labels) = own.metadata.as_mut().and_then(|meta| meta.labels.as_mut()) {
         labels.remove(HASH_LABEL);
@@ -199,7 +246,12 @@ fn beyond_history(spec: &DeploymentSpec, old: &[&Arc<ReplicaSet>]) -> Vec<Arc<Re
         })
         .collect();
     idle.sort_by_key(|set| {
-        Reverse(set.annotations().get(REVISION).and_then(|r| r.parse::<u64>().ok()).unwrap_or(0))
+        Reverse(
+            set.annotations()
+                .get(REVISION)
+                .and_then(|r| r.parse::<u64>().ok())
+                .unwrap_or(0),
+        )
     });
     idle.into_iter().skip(keep).cloned().collect()
 }
@@ -207,7 +259,11 @@ fn beyond_history(spec: &DeploymentSpec, old: &[&Arc<ReplicaSet>]) -> Vec<Arc<Re
 fn size(set: &ReplicaSet) -> SetSize {
     let status = set.status.as_ref();
     SetSize {
-        spec: set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
+        spec: set
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.replicas)
+            .unwrap_or(1),
         current: status.map_or(0, |s| s.replicas),
         available: status.and_then(|s| s.available_replicas).unwrap_or(0),
     }
@@ -228,7 +284,9 @@ fn status(
     let total: i32 = all().map(|set| size(set).current).sum();
     let asked: i32 = all().map(|set| size(set).spec).sum();
     let available: i32 = all().map(|set| size(set).available).sum();
-    let ready: i32 = all().filter_map(|set| set.status.as_ref()?.ready_replicas).sum();
+    let ready: i32 = all()
+        .filter_map(|set| set.status.as_ref()?.ready_replicas)
+        .sum();
     let updated = new.map_or(0, |set| size(set).current);
     let counted = |n: i32| (n > 0).then_some(n);
     let previous = deployment.status.clone().unwrap_or_default();
@@ -246,12 +304,22 @@ fn status(
     let replicas = spec.replicas.unwrap_or(1);
     let max_unavailable = match Strategy::of(spec, replicas) {
         Strategy::Recreate => 0,
-        Strategy::Rolling { max_unavailable, .. } => max_unavailable,
+        Strategy::Rolling {
+            max_unavailable, ..
+        } => max_unavailable,
     };
     let is_available = if available >= replicas - max_unavailable {
-        ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.".to_owned())
+        (
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.".to_owned(),
+        )
     } else {
-        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.".to_owned())
+        (
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.".to_owned(),
+        )
     };
     let complete = updated == replicas && total == replicas && available == replicas;
     let (progressing, again_after) = progress(deployment, spec, &status, new, complete, now);
@@ -290,32 +358,67 @@ fn progress(
         return ((("True", "NewReplicaSetAvailable", text), Moved::No), None);
     }
     if spec.paused == Some(true) {
-        return ((("Unknown", "DeploymentPaused", "Deployment is paused".to_owned()), Moved::No), None);
+        return (
+            (
+                (
+                    "Unknown",
+                    "DeploymentPaused",
+                    "Deployment is paused".to_owned(),
+                ),
+                Moved::No,
+            ),
+            None,
+        );
     }
     let sum = |s: Option<&DeploymentStatus>| {
         s.map_or((0, 0, 0), |s| {
             let updated = s.updated_replicas.unwrap_or(0);
-            (updated, updated - s.replicas.unwrap_or(0), s.available_replicas.unwrap_or(0))
+            (
+                updated,
+                updated - s.replicas.unwrap_or(0),
+                s.available_replicas.unwrap_or(0),
+            )
         })
     };
     let (was, is) = (sum(previous), sum(Some(status)));
     let advanced = is.0 > was.0 || is.1 > was.1 || is.2 > was.2;
     let new_generation = previous.and_then(|s| s.observed_generation) != status.observed_generation;
-    let moved = if advanced || new_generation || before.is_none() { Moved::Yes } else { Moved::No };
-    if before.is_some_and(|c| c.reason.as_deref() == Some("NewReplicaSetAvailable")) && moved == Moved::No {
+    let moved = if advanced || new_generation || before.is_none() {
+        Moved::Yes
+    } else {
+        Moved::No
+    };
+    if before.is_some_and(|c| c.reason.as_deref() == Some("NewReplicaSetAvailable"))
+        && moved == Moved::No
+    {
         // Lost pods of a finished rollout are the replica set's business, not a rollout without progress.
         let text = format!("ReplicaSet \"{name}\" has successfully progressed.");
         return ((("True", "NewReplicaSetAvailable", text), Moved::No), None);
     }
-    let limit = Duration::from_secs(u64::try_from(spec.progress_deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS)).unwrap_or(0));
-    let since = before.filter(|_| moved == Moved::No).and_then(|c| c.last_update_time.as_ref()).map_or(now, |t| t.0);
+    let limit = Duration::from_secs(
+        u64::try_from(
+            spec.progress_deadline_seconds
+                .unwrap_or(DEFAULT_DEADLINE_SECONDS),
+        )
+        .unwrap_or(0),
+    );
+    let since = before
+        .filter(|_| moved == Moved::No)
+        .and_then(|c| c.last_update_time.as_ref())
+        .map_or(now, |t| t.0);
     let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     if waited >= limit {
         let text = format!("ReplicaSet \"{name}\" has timed out progressing.");
-        return ((("False", "ProgressDeadlineExceeded", text), Moved::No), None);
+        return (
+            (("False", "ProgressDeadlineExceeded", text), Moved::No),
+            None,
+        );
     }
     let text = format!("ReplicaSet \"{name}\" is progressing.");
-    ((("True", "ReplicaSetUpdated", text), moved), Some(limit - waited))
+    (
+        (("True", "ReplicaSetUpdated", text), moved),
+        Some(limit - waited),
+    )
 }
 
 fn condition(
@@ -327,12 +430,18 @@ fn condition(
 ) -> DeploymentCondition {
     let before = before.iter().find(|c| c.type_ == type_);
     let same_words = before.is_some_and(|c| {
-        c.status == status && c.reason.as_deref() == Some(reason) && c.message.as_deref() == Some(message.as_str())
+        c.status == status
+            && c.reason.as_deref() == Some(reason)
+            && c.message.as_deref() == Some(message.as_str())
     });
     // API times have whole seconds.
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-    let transition = before.filter(|c| c.status == status).and_then(|c| c.last_transition_time.clone());
-    let update = before.filter(|_| same_words && moved == Moved::No).and_then(|c| c.last_update_time.clone());
+    let transition = before
+        .filter(|c| c.status == status)
+        .and_then(|c| c.last_transition_time.clone());
+    let update = before
+        .filter(|_| same_words && moved == Moved::No)
+        .and_then(|c| c.last_update_time.clone());
     DeploymentCondition {
         type_: type_.to_owned(),
         status: status.to_owned(),

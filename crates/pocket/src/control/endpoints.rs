@@ -33,27 +33,43 @@ pub(crate) struct EndpointsPlan {
 /// Whether `service` wants slices made from pods.
 pub(crate) fn is_selecting(service: &Service) -> bool {
     service.spec.as_ref().is_some_and(|spec| {
-        spec.selector.as_ref().is_some_and(|s| !s.is_empty()) && spec.type_.as_deref() != Some("ExternalName")
+        spec.selector.as_ref().is_some_and(|s| !s.is_empty())
+            && spec.type_.as_deref() != Some("ExternalName")
     })
 }
 
 /// Whether the pods of `service` include one with `labels`.
 pub(crate) fn selects(service: &Service, labels: &BTreeMap<String, String>) -> bool {
     is_selecting(service)
-        && service.spec.as_ref().and_then(|s| s.selector.as_ref()).is_some_and(|pairs| matches_pairs(pairs, labels))
+        && service
+            .spec
+            .as_ref()
+            .and_then(|s| s.selector.as_ref())
+            .is_some_and(|pairs| matches_pairs(pairs, labels))
 }
 
 /// Brings the slices of `service` (those in `present`, of its namespace) in line with `pods` of its namespace.
 ///
 /// Pods that resolve the service's ports alike share a slice. Its name depends on the service and those ports alone,
 /// so that it stays the same object while pods come and go.
-pub(crate) fn plan(service: &Service, pods: &[Arc<Pod>], present: &[Arc<EndpointSlice>]) -> EndpointsPlan {
-    let own: Vec<&Arc<EndpointSlice>> = present.iter().filter(|slice| is_ours(slice, &service.name_any())).collect();
+pub(crate) fn plan(
+    service: &Service,
+    pods: &[Arc<Pod>],
+    present: &[Arc<EndpointSlice>],
+) -> EndpointsPlan {
+    let own: Vec<&Arc<EndpointSlice>> = present
+        .iter()
+        .filter(|slice| is_ours(slice, &service.name_any()))
+        .collect();
     let mut plan = EndpointsPlan::default();
     if service.metadata.deletion_timestamp.is_some() {
         return plan;
     }
-    let desired = if is_selecting(service) { slices(service, pods) } else { Vec::new() };
+    let desired = if is_selecting(service) {
+        slices(service, pods)
+    } else {
+        Vec::new()
+    };
     for want in &desired {
         match own.iter().find(|slice| slice.name_any() == want.name_any()) {
             None => plan.create.push(want.clone()),
@@ -62,7 +78,11 @@ pub(crate) fn plan(service: &Service, pods: &[Arc<Pod>], present: &[Arc<Endpoint
     }
     plan.delete = own
         .into_iter()
-        .filter(|slice| !desired.iter().any(|want| want.name_any() == slice.name_any()))
+        .filter(|slice| {
+            !desired
+                .iter()
+                .any(|want| want.name_any() == slice.name_any())
+        })
         .filter(|slice| slice.metadata.deletion_timestamp.is_none())
         .cloned()
         .collect();
@@ -72,16 +92,28 @@ pub(crate) fn plan(service: &Service, pods: &[Arc<Pod>], present: &[Arc<Endpoint
 /// Whether this controller wrote `slice` for the service called `service`.
 pub(crate) fn is_ours(slice: &EndpointSlice, service: &str) -> bool {
     let labels = slice.labels();
-    labels.get(MANAGED_BY).map(String::as_str) == Some(MANAGER) && labels.get(SERVICE_NAME).map(String::as_str) == Some(service)
+    labels.get(MANAGED_BY).map(String::as_str) == Some(MANAGER)
+        && labels.get(SERVICE_NAME).map(String::as_str) == Some(service)
 }
 
-fn updated(present: &Arc<EndpointSlice>, want: &EndpointSlice, service: &Service) -> Option<EndpointSlice> {
+fn updated(
+    present: &Arc<EndpointSlice>,
+    want: &EndpointSlice,
+    service: &Service,
+) -> Option<EndpointSlice> {
     let mut slice = EndpointSlice::clone(present);
     slice.endpoints.clone_from(&want.endpoints);
     slice.ports.clone_from(&want.ports);
-    slice.metadata.labels.get_or_insert_default().extend(want.labels().clone());
+    slice
+        .metadata
+        .labels
+        .get_or_insert_default()
+        .extend(want.labels().clone());
     if !is_controlled_by(&slice.metadata, service) {
-        slice.metadata.owner_references.clone_from(&want.metadata.owner_references);
+        slice
+            .metadata
+            .owner_references
+            .clone_from(&want.metadata.owner_references);
     }
     (slice != **present).then_some(slice)
 }
@@ -95,7 +127,9 @@ fn slices(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
     let publish_unready = spec.publish_not_ready_addresses == Some(true);
     let mut groups: BTreeMap<PortSet, BTreeMap<String, Endpoint>> = BTreeMap::new();
     for pod in pods {
-        let Some(ip) = pod.status.as_ref().and_then(|s| s.pod_ip.clone()) else { continue };
+        let Some(ip) = pod.status.as_ref().and_then(|s| s.pod_ip.clone()) else {
+            continue;
+        };
         if is_finished(pod) || !matches_pairs(&selector, pod.labels()) {
             continue;
         }
@@ -103,16 +137,26 @@ fn slices(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
         if resolved.is_empty() && !ports.is_empty() {
             continue;
         }
-        groups.entry(resolved).or_default().insert(ip.clone(), endpoint(pod, ip, publish_unready));
+        groups
+            .entry(resolved)
+            .or_default()
+            .insert(ip.clone(), endpoint(pod, ip, publish_unready));
     }
     if groups.is_empty() {
         // An empty slice says "nobody is there", which is more than saying nothing. It has the ports that need no pod.
         groups.insert(resolve(&ports, &Pod::default()), BTreeMap::new());
     }
-    groups.into_iter().map(|(ports, endpoints)| slice(service, ports, endpoints)).collect()
+    groups
+        .into_iter()
+        .map(|(ports, endpoints)| slice(service, ports, endpoints))
+        .collect()
 }
 
-fn slice(service: &Service, ports: PortSet, endpoints: BTreeMap<String, Endpoint>) -> EndpointSlice {
+fn slice(
+    service: &Service,
+    ports: PortSet,
+    endpoints: BTreeMap<String, Endpoint>,
+) -> EndpointSlice {
     let identity = format!("{}{ports:?}", service.uid().unwrap_or_default());
     let mut labels = service.labels().clone();
     labels.insert(SERVICE_NAME.to_owned(), service.name_any());
@@ -122,7 +166,11 @@ fn slice(service: &Service, ports: PortSet, endpoints: BTreeMap<String, Endpoint
     }
     EndpointSlice {
         metadata: ObjectMeta {
-            name: Some(suffixed(&service.name_any(), &name_suffix(fnv32(identity.as_bytes())), 253)),
+            name: Some(suffixed(
+                &service.name_any(),
+                &name_suffix(fnv32(identity.as_bytes())),
+                253,
+            )),
             namespace: service.namespace(),
             labels: Some(labels),
             owner_references: Some(vec![controlled_by(service)]),
@@ -178,7 +226,12 @@ fn resolve(ports: &[ServicePort], pod: &Pod) -> PortSet {
                 Some(IntOrString::Int(number)) => *number,
                 Some(IntOrString::String(name)) => container_port(pod, name, &protocol)?,
             };
-            Some((port.name.clone(), number, protocol, port.app_protocol.clone()))
+            Some((
+                port.name.clone(),
+                number,
+                protocol,
+                port.app_protocol.clone(),
+            ))
         })
         .collect()
 }
@@ -188,7 +241,11 @@ fn container_port(pod: &Pod, name: &str, protocol: &str) -> Option<i32> {
         port.name.as_deref() == Some(name) && port.protocol.as_deref().unwrap_or("TCP") == protocol
     };
     let containers = &pod.spec.as_ref()?.containers;
-    containers.iter().flat_map(|c| c.ports.iter().flatten()).find(same).map(|port| port.container_port)
+    containers
+        .iter()
+        .flat_map(|c| c.ports.iter().flatten())
+        .find(same)
+        .map(|port| port.container_port)
 }
 
 #[cfg(test)]

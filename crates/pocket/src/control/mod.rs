@@ -44,6 +44,9 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, kube::Error> {
     fn doing(self, what: &'static str) -> Result<T, ReconcileError> {
-        self.map_err(|source| ReconcileError { doing: what, source: Box::new(source) })
+        self.map_err(|source| ReconcileError {
+            doing: what,
+            source: Box::new(source),
+        })
     }
 }

@@ -20,7 +20,10 @@ use crate::backoff::{Backoff, jitter};
 /// more than this only queues inside the client.
 const CONCURRENT_MAX: usize = 16;
 
-const RETRY: Backoff = Backoff { base: Duration::from_millis(20), cap: Duration::from_secs(30) };
+const RETRY: Backoff = Backoff {
+    base: Duration::from_millis(20),
+    cap: Duration::from_secs(30),
+};
 
 /// What a successful pass over an object asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +48,19 @@ struct Shared<K> {
 
 impl<K> Clone for Queue<K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
 impl<K: Ord + Hash + Clone + fmt::Debug> Queue<K> {
     pub(crate) fn new() -> Self {
         Self {
-            shared: Arc::new(Shared { state: Mutex::new(QueueState::default()), added: Notify::new() }),
+            shared: Arc::new(Shared {
+                state: Mutex::new(QueueState::default()),
+                added: Notify::new(),
+            }),
         }
     }
 
@@ -63,12 +71,20 @@ impl<K: Ord + Hash + Clone + fmt::Debug> Queue<K> {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut QueueState<K>) -> T) -> T {
-        f(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Works the queue off until `cancel`. `reconcile` runs for different keys at the same time, never twice for one.
-    pub(crate) async fn drive<F, Fut>(self, controller: &'static str, cancel: CancellationToken, reconcile: F)
-    where
+    pub(crate) async fn drive<F, Fut>(
+        self,
+        controller: &'static str,
+        cancel: CancellationToken,
+        reconcile: F,
+    ) where
         F: Fn(K) -> Fut,
         Fut: Future<Output = Result<Outcome, ReconcileError>>,
     {

@@ -53,11 +53,20 @@ impl Expectations {
 
     /// Forgets what `pods` show, and what is too old to be believed.
     pub(crate) fn observe(&mut self, pods: &[Arc<Pod>], now: Instant) {
-        let uids: HashSet<&str> = pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
-        let alive: HashSet<&str> = pods.iter().filter(|pod| !is_leaving(pod)).filter_map(|pod| pod.metadata.uid.as_deref()).collect();
+        let uids: HashSet<&str> = pods
+            .iter()
+            .filter_map(|pod| pod.metadata.uid.as_deref())
+            .collect();
+        let alive: HashSet<&str> = pods
+            .iter()
+            .filter(|pod| !is_leaving(pod))
+            .filter_map(|pod| pod.metadata.uid.as_deref())
+            .collect();
         let fresh = |at: &Instant| now.duration_since(*at) < BELIEVE_FOR;
-        self.created.retain(|uid, at| !uids.contains(uid.as_str()) && fresh(at));
-        self.deleted.retain(|uid, at| alive.contains(uid.as_str()) && fresh(at));
+        self.created
+            .retain(|uid, at| !uids.contains(uid.as_str()) && fresh(at));
+        self.deleted
+            .retain(|uid, at| alive.contains(uid.as_str()) && fresh(at));
     }
 
     /// When a belief runs out.
@@ -68,15 +77,24 @@ impl Expectations {
 }
 
 /// Decides the next step for `set`, given all `pods` of its namespace.
-pub(crate) fn plan(set: &ReplicaSet, pods: &[Arc<Pod>], expected: &Expectations, now: Timestamp) -> ReplicaSetPlan {
-    let Some(spec) = &set.spec else { return ReplicaSetPlan::default() };
+pub(crate) fn plan(
+    set: &ReplicaSet,
+    pods: &[Arc<Pod>],
+    expected: &Expectations,
+    now: Timestamp,
+) -> ReplicaSetPlan {
+    let Some(spec) = &set.spec else {
+        return ReplicaSetPlan::default();
+    };
     let mut plan = ReplicaSetPlan::default();
     let alive = set.metadata.deletion_timestamp.is_none();
     if alive {
         plan.adopt = pods
             .iter()
             .filter(|pod| {
-                controller_of(&pod.metadata).is_none() && !is_leaving(pod) && !is_finished(pod)
+                controller_of(&pod.metadata).is_none()
+                    && !is_leaving(pod)
+                    && !is_finished(pod)
                     && matches(&spec.selector, pod.metadata.labels.as_ref())
             })
             .cloned()
@@ -85,14 +103,23 @@ pub(crate) fn plan(set: &ReplicaSet, pods: &[Arc<Pod>], expected: &Expectations,
     let mut active: Vec<&Arc<Pod>> = pods
         .iter()
         .filter(|pod| is_controlled_by(&pod.metadata, set) && !is_leaving(pod) && !is_finished(pod))
-        .filter(|pod| !pod.metadata.uid.as_ref().is_some_and(|uid| expected.deleted.contains_key(uid)))
+        .filter(|pod| {
+            !pod.metadata
+                .uid
+                .as_ref()
+                .is_some_and(|uid| expected.deleted.contains_key(uid))
+        })
         .collect();
     let wanted = usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
     let have = active.len() + plan.adopt.len() + expected.created.len();
     if alive {
         plan.create = wanted.saturating_sub(have).min(CREATE_MAX);
         active.sort_by_key(|pod| deletion_order(pod));
-        plan.delete = active.iter().take(have.saturating_sub(wanted)).map(|pod| Arc::clone(pod)).collect();
+        plan.delete = active
+            .iter()
+            .take(have.saturating_sub(wanted))
+            .map(|pod| Arc::clone(pod))
+            .collect();
     }
     let (status, available_in) = status(set, &active, now);
     plan.status = (set.status.as_ref() != Some(&status)).then_some(status);
@@ -102,7 +129,11 @@ pub(crate) fn plan(set: &ReplicaSet, pods: &[Arc<Pod>], expected: &Expectations,
 
 /// The pod to create for `set`; the API server completes the name.
 pub(crate) fn pod(set: &ReplicaSet) -> Pod {
-    let template = set.spec.as_ref().and_then(|spec| spec.template.clone()).unwrap_or_default();
+    let template = set
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.clone())
+        .unwrap_or_default();
     let meta = template.metadata.unwrap_or_default();
     // "-xxxxx" is added; names of pods are host names.
     let mut prefix = set.name_any();
@@ -124,29 +155,59 @@ pub(crate) fn pod(set: &ReplicaSet) -> Pod {
 
 /// First to go: not placed, not running, not ready, restarted often, youngest.
 fn deletion_order(pod: &Pod) -> impl Ord + use<> {
-    let placed = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let placed = pod
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.node_name.is_some());
     let running = pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running");
     let ready = condition(pod, "Ready").is_some_and(|c| c.status == "True");
-    let restarts: i32 = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten()).map(|c| c.restart_count).sum();
+    let restarts: i32 = pod
+        .status
+        .iter()
+        .flat_map(|s| s.container_statuses.iter().flatten())
+        .map(|c| c.restart_count)
+        .sum();
     let born = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    (placed, running, ready, Reverse(restarts), Reverse(born), pod.name_any())
+    (
+        placed,
+        running,
+        ready,
+        Reverse(restarts),
+        Reverse(born),
+        pod.name_any(),
+    )
 }
 
-fn status(set: &ReplicaSet, active: &[&Arc<Pod>], now: Timestamp) -> (ReplicaSetStatus, Option<Duration>) {
+fn status(
+    set: &ReplicaSet,
+    active: &[&Arc<Pod>],
+    now: Timestamp,
+) -> (ReplicaSetStatus, Option<Duration>) {
     let spec = set.spec.as_ref();
-    let template_labels = spec.and_then(|s| s.template.as_ref()?.metadata.as_ref()?.labels.clone()).unwrap_or_default();
-    let settle = Duration::from_secs(u64::try_from(spec.and_then(|s| s.min_ready_seconds).unwrap_or(0)).unwrap_or(0));
+    let template_labels = spec
+        .and_then(|s| s.template.as_ref()?.metadata.as_ref()?.labels.clone())
+        .unwrap_or_default();
+    let settle = Duration::from_secs(
+        u64::try_from(spec.and_then(|s| s.min_ready_seconds).unwrap_or(0)).unwrap_or(0),
+    );
     let mut next = None;
     let (mut labelled, mut ready, mut available) = (0, 0, 0);
     for pod in active {
         if super::selector::matches_pairs(&template_labels, pod.labels()) {
             labelled += 1;
         }
-        let Some(since) = condition(pod, "Ready").filter(|c| c.status == "True") else { continue };
+        let Some(since) = condition(pod, "Ready").filter(|c| c.status == "True") else {
+            continue;
+        };
         ready += 1;
-        let left = since.last_transition_time.as_ref().map_or(Duration::ZERO, |since| {
-            settle.saturating_sub(Duration::try_from(now.duration_since(since.0)).unwrap_or_default())
-        });
+        let left = since
+            .last_transition_time
+            .as_ref()
+            .map_or(Duration::ZERO, |since| {
+                settle.saturating_sub(
+                    Duration::try_from(now.duration_since(since.0)).unwrap_or_default(),
+                )
+            });
         if settle.is_zero() || left.is_zero() {
             available += 1;
         } else {
@@ -168,7 +229,12 @@ fn status(set: &ReplicaSet, active: &[&Arc<Pod>], now: Timestamp) -> (ReplicaSet
 
 /// The condition of `pod` with this type.
 pub(crate) fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
-    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == type_)
+    pod.status
+        .as_ref()?
+        .conditions
+        .as_ref()?
+        .iter()
+        .find(|c| c.type_ == type_)
 }
 
 /// Whether `pod` is being deleted.
@@ -178,7 +244,10 @@ pub(crate) fn is_leaving(pod: &Pod) -> bool {
 
 /// Whether `pod` ended for good.
 pub(crate) fn is_finished(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
+    matches!(
+        pod.status.as_ref().and_then(|s| s.phase.as_deref()),
+        Some("Succeeded" | "Failed")
+    )
 }
 
 #[cfg(test)]

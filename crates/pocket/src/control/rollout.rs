@@ -10,7 +10,10 @@ pub(crate) enum Strategy {
     /// All old pods go before the first new one comes.
     Recreate,
     /// Old and new together, between these bounds.
-    Rolling { max_surge: i32, max_unavailable: i32 },
+    Rolling {
+        max_surge: i32,
+        max_unavailable: i32,
+    },
 }
 
 /// Sizes of one replica set.
@@ -41,13 +44,21 @@ impl Strategy {
         }
         let rolling = strategy.rolling_update.as_ref();
         let quarter = IntOrString::String("25%".to_owned());
-        let surge = rolling.and_then(|r| r.max_surge.as_ref()).unwrap_or(&quarter);
-        let unavailable = rolling.and_then(|r| r.max_unavailable.as_ref()).unwrap_or(&quarter);
+        let surge = rolling
+            .and_then(|r| r.max_surge.as_ref())
+            .unwrap_or(&quarter);
+        let unavailable = rolling
+            .and_then(|r| r.max_unavailable.as_ref())
+            .unwrap_or(&quarter);
         let max_surge = scaled(surge, replicas, Rounding::Up);
         let max_unavailable = scaled(unavailable, replicas, Rounding::Down).min(replicas);
         Self::Rolling {
             max_surge,
-            max_unavailable: if max_surge == 0 && max_unavailable == 0 { 1 } else { max_unavailable },
+            max_unavailable: if max_surge == 0 && max_unavailable == 0 {
+                1
+            } else {
+                max_unavailable
+            },
         }
     }
 
@@ -56,16 +67,29 @@ impl Strategy {
         let stay: Vec<i32> = old.iter().map(|set| set.spec).collect();
         match self {
             Self::Recreate => NextSizes {
-                new: if old.iter().all(|set| set.spec == 0 && set.current == 0) { replicas } else { new.spec.min(replicas) },
+                new: if old.iter().all(|set| set.spec == 0 && set.current == 0) {
+                    replicas
+                } else {
+                    new.spec.min(replicas)
+                },
                 old: vec![0; old.len()],
             },
-            Self::Rolling { max_surge, max_unavailable } => {
+            Self::Rolling {
+                max_surge,
+                max_unavailable,
+            } => {
                 let next_new = grow_new(replicas, max_surge, new, &stay);
                 if next_new != new.spec {
                     // One side at a time: the old ones follow when this has taken effect.
-                    return NextSizes { new: next_new, old: stay };
+                    return NextSizes {
+                        new: next_new,
+                        old: stay,
+                    };
                 }
-                NextSizes { new: next_new, old: shrink_old(replicas - max_unavailable, new, old) }
+                NextSizes {
+                    new: next_new,
+                    old: shrink_old(replicas - max_unavailable, new, old),
+                }
             }
         }
     }
@@ -92,7 +116,12 @@ fn shrink_old(min_available: i32, new: SetSize, old: &[SetSize]) -> Vec<i32> {
         *next -= broken;
         removable -= broken;
     }
-    let available = new.available.min(new.spec) + next.iter().zip(old).map(|(n, set)| set.available.min(*n)).sum::<i32>();
+    let available = new.available.min(new.spec)
+        + next
+            .iter()
+            .zip(old)
+            .map(|(n, set)| set.available.min(*n))
+            .sum::<i32>();
     let mut spare = available - min_available;
     for next in &mut next {
         let remove = (*next).min(spare).min(removable).max(0);
@@ -114,7 +143,10 @@ fn scaled(value: &IntOrString, total: i32, rounding: Rounding) -> i32 {
     match value {
         IntOrString::Int(n) => (*n).max(0),
         IntOrString::String(text) => {
-            let percent: i64 = text.strip_suffix('%').and_then(|p| p.parse().ok()).unwrap_or(0);
+            let percent: i64 = text
+                .strip_suffix('%')
+                .and_then(|p| p.parse().ok())
+                .unwrap_or(0);
             let product = percent.max(0).saturating_mul(i64::from(total));
             let share = match rounding {
                 Rounding::Up => product.saturating_add(99) / 100,

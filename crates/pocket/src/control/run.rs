@@ -63,31 +63,58 @@ pub(crate) async fn run(client: Client, recorder: Recorder, cancel: Cancellation
         pod_queue: Queue::new(),
         namespace_queue: Queue::new(),
     });
-    tokio::join!(Box::pin(all.watch(cancel.clone())), Box::pin(all.work(cancel)));
+    tokio::join!(
+        Box::pin(all.watch(cancel.clone())),
+        Box::pin(all.work(cancel))
+    );
 }
 
 impl Controllers {
     async fn watch(&self, cancel: CancellationToken) {
         tokio::join!(
             self.observe(&self.pods, &cancel, |change| self.pod_changed(&change)),
-            self.observe(&self.services, &cancel, |change| self.service_queue.add(change.key)),
+            self.observe(&self.services, &cancel, |change| self
+                .service_queue
+                .add(change.key)),
             self.observe(&self.slices, &cancel, |change| self.slice_changed(&change)),
-            self.observe(&self.deployments, &cancel, |change| self.deployment_queue.add(change.key)),
+            self.observe(&self.deployments, &cancel, |change| self
+                .deployment_queue
+                .add(change.key)),
             self.observe(&self.sets, &cancel, |change| self.set_changed(&change)),
             self.observe(&self.nodes, &cancel, |_| self.node_changed()),
-            self.observe(&self.namespaces, &cancel, |change| self.namespace_queue.add(change.key)),
+            self.observe(&self.namespaces, &cancel, |change| self
+                .namespace_queue
+                .add(change.key)),
             self.observe(&self.accounts, &cancel, |change| {
-                self.namespace_queue.add(ObjectKey::new("", change.key.namespace));
+                self.namespace_queue
+                    .add(ObjectKey::new("", change.key.namespace));
             }),
         );
     }
 
-    async fn observe<K>(&self, cache: &Arc<Cache<K>>, cancel: &CancellationToken, on_change: impl FnMut(Change<K>))
-    where
-        K: Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    async fn observe<K>(
+        &self,
+        cache: &Arc<Cache<K>>,
+        cancel: &CancellationToken,
+        on_change: impl FnMut(Change<K>),
+    ) where
+        K: Resource<DynamicType = ()>
+            + Clone
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
     {
         let api = Api::<K>::all(self.client.clone());
-        Box::pin(observe(api, watcher::Config::default(), Arc::clone(cache), cancel.clone(), on_change)).await;
+        Box::pin(observe(
+            api,
+            watcher::Config::default(),
+            Arc::clone(cache),
+            cancel.clone(),
+            on_change,
+        ))
+        .await;
     }
 
     /// Passes start when everything they read is known: an absent object must not be taken for a deleted one.
@@ -96,23 +123,42 @@ impl Controllers {
         tokio::join!(
             async {
                 tokio::join!(self.deployments.synced(), self.sets.synced());
-                self.deployment_queue.clone().drive("deployment", cancel.clone(), |key| self.deployment(key)).await;
+                self.deployment_queue
+                    .clone()
+                    .drive("deployment", cancel.clone(), |key| self.deployment(key))
+                    .await;
             },
             async {
                 pods().await;
-                self.set_queue.clone().drive("replicaset", cancel.clone(), |key| self.set(key)).await;
+                self.set_queue
+                    .clone()
+                    .drive("replicaset", cancel.clone(), |key| self.set(key))
+                    .await;
             },
             async {
-                tokio::join!(self.services.synced(), self.slices.synced(), self.pods.synced());
-                self.service_queue.clone().drive("endpoints", cancel.clone(), |key| self.service(key)).await;
+                tokio::join!(
+                    self.services.synced(),
+                    self.slices.synced(),
+                    self.pods.synced()
+                );
+                self.service_queue
+                    .clone()
+                    .drive("endpoints", cancel.clone(), |key| self.service(key))
+                    .await;
             },
             async {
                 tokio::join!(self.nodes.synced(), self.pods.synced());
-                self.pod_queue.clone().drive("scheduler", cancel.clone(), |key| self.pod(key)).await;
+                self.pod_queue
+                    .clone()
+                    .drive("scheduler", cancel.clone(), |key| self.pod(key))
+                    .await;
             },
             async {
                 tokio::join!(self.namespaces.synced(), self.accounts.synced());
-                self.namespace_queue.clone().drive("namespace", cancel.clone(), |key| self.namespace(key)).await;
+                self.namespace_queue
+                    .clone()
+                    .drive("namespace", cancel.clone(), |key| self.namespace(key))
+                    .await;
             },
         );
     }
@@ -125,7 +171,8 @@ impl Controllers {
         for pod in change.sides() {
             match controller_of(&pod.metadata) {
                 Some(owner) if owner.kind == "ReplicaSet" => {
-                    self.set_queue.add(ObjectKey::new(namespace.as_str(), owner.name.as_str()));
+                    self.set_queue
+                        .add(ObjectKey::new(namespace.as_str(), owner.name.as_str()));
                 }
                 Some(_) => {}
                 None => orphan = true,
@@ -138,13 +185,20 @@ impl Controllers {
         }
         let none = BTreeMap::new();
         for service in self.services.list_in(namespace) {
-            let concerned = change.sides().any(|pod| selects(&service, pod.metadata.labels.as_ref().unwrap_or(&none)));
+            let concerned = change
+                .sides()
+                .any(|pod| selects(&service, pod.metadata.labels.as_ref().unwrap_or(&none)));
             if concerned {
                 self.service_queue.add(ObjectKey::of(&*service));
             }
         }
         match &change.new {
-            Some(pod) if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_none()) => {
+            Some(pod)
+                if pod
+                    .spec
+                    .as_ref()
+                    .is_some_and(|spec| spec.node_name.is_none()) =>
+            {
                 self.pod_queue.add(change.key.clone());
             }
             Some(_) => {}
@@ -155,7 +209,10 @@ impl Controllers {
     fn slice_changed(&self, change: &Change<EndpointSlice>) {
         for slice in change.sides() {
             if let Some(service) = slice.labels().get(SERVICE_NAME) {
-                self.service_queue.add(ObjectKey::new(change.key.namespace.as_str(), service.as_str()));
+                self.service_queue.add(ObjectKey::new(
+                    change.key.namespace.as_str(),
+                    service.as_str(),
+                ));
             }
         }
     }
@@ -164,7 +221,10 @@ impl Controllers {
         self.set_queue.add(change.key.clone());
         for set in change.sides() {
             if let Some(owner) = controller_of(&set.metadata) {
-                self.deployment_queue.add(ObjectKey::new(change.key.namespace.as_str(), owner.name.as_str()));
+                self.deployment_queue.add(ObjectKey::new(
+                    change.key.namespace.as_str(),
+                    owner.name.as_str(),
+                ));
             }
         }
     }
@@ -176,7 +236,11 @@ impl Controllers {
     /// Room may have come up for pods that had no place.
     fn reconsider_waiting(&self) {
         for pod in self.pods.list() {
-            if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_none()) {
+            if pod
+                .spec
+                .as_ref()
+                .is_some_and(|spec| spec.node_name.is_none())
+            {
                 self.pod_queue.add(ObjectKey::of(&*pod));
             }
         }
@@ -185,10 +249,13 @@ impl Controllers {
     // === passes ===
 
     async fn deployment(&self, key: ObjectKey) -> Result<Outcome, ReconcileError> {
-        let Some(deployment) = self.deployments.get(&key) else { return Ok(Outcome::Settled) };
+        let Some(deployment) = self.deployments.get(&key) else {
+            return Ok(Outcome::Settled);
+        };
         let sets = self.sets.list_in(&key.namespace);
-        let (owned, foreign): (Vec<_>, Vec<_>) =
-            sets.into_iter().partition(|set| is_controlled_by(&set.metadata, &*deployment));
+        let (owned, foreign): (Vec<_>, Vec<_>) = sets
+            .into_iter()
+            .partition(|set| is_controlled_by(&set.metadata, &*deployment));
         let is_foreign = |name: &str| foreign.iter().any(|set| set.name_any() == name);
         let plan = deployment::plan(&deployment, &owned, is_foreign, Timestamp::now());
         let outcome = after(plan.again_after);
@@ -207,17 +274,26 @@ impl Controllers {
             let now = Instant::now();
             let mut expected = expected.lock().await;
             expected.observe(&pods, now);
-            (replicaset::plan(&set, &pods, &expected, Timestamp::now()), expected.expires_in(now))
+            (
+                replicaset::plan(&set, &pods, &expected, Timestamp::now()),
+                expected.expires_in(now),
+            )
         };
         let outcome = after(plan.again_after.into_iter().chain(belief).min());
         let more = plan.create > 0 || !plan.delete.is_empty();
         write::replica_set(&self.client, &set, plan, &expected, &self.recorder).await?;
         // One pass makes a limited number of pods; and own writes must be looked after until they are seen.
-        Ok(if more { Outcome::After(Duration::from_millis(50)) } else { outcome })
+        Ok(if more {
+            Outcome::After(Duration::from_millis(50))
+        } else {
+            outcome
+        })
     }
 
     async fn service(&self, key: ObjectKey) -> Result<Outcome, ReconcileError> {
-        let Some(service) = self.services.get(&key) else { return Ok(Outcome::Settled) };
+        let Some(service) = self.services.get(&key) else {
+            return Ok(Outcome::Settled);
+        };
         let pods = self.pods.list_in(&key.namespace);
         let slices = self.slices.list_in(&key.namespace);
         let plan = endpoints::plan(&service, &pods, &slices);
@@ -226,25 +302,36 @@ impl Controllers {
     }
 
     async fn pod(&self, key: ObjectKey) -> Result<Outcome, ReconcileError> {
-        let Some(pod) = self.pods.get(&key) else { return Ok(Outcome::Settled) };
+        let Some(pod) = self.pods.get(&key) else {
+            return Ok(Outcome::Settled);
+        };
         match place(&pod, &self.nodes.list(), &self.pods.list()) {
             Placement::NotOurs => {}
             Placement::Node(node) => write::bind(&self.client, &pod, &node, &self.recorder).await?,
-            Placement::Nowhere(why) => write::unschedulable(&self.client, &pod, why, &self.recorder).await?,
+            Placement::Nowhere(why) => {
+                write::unschedulable(&self.client, &pod, why, &self.recorder).await?
+            }
         }
         Ok(Outcome::Settled)
     }
 
     async fn namespace(&self, key: ObjectKey) -> Result<Outcome, ReconcileError> {
-        let Some(namespace) = self.namespaces.get(&key) else { return Ok(Outcome::Settled) };
-        let present = self.accounts.get(&ObjectKey::new(key.name, "default")).is_some();
+        let Some(namespace) = self.namespaces.get(&key) else {
+            return Ok(Outcome::Settled);
+        };
+        let present = self
+            .accounts
+            .get(&ObjectKey::new(key.name, "default"))
+            .is_some();
         if !present && namespace.metadata.deletion_timestamp.is_none() {
             write::service_account(&self.client, &namespace).await?;
         }
         Ok(Outcome::Settled)
     }
 
-    fn lock_expected(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectKey, Arc<tokio::sync::Mutex<Expectations>>>> {
+    fn lock_expected(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<ObjectKey, Arc<tokio::sync::Mutex<Expectations>>>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

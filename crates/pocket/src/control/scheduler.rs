@@ -24,14 +24,27 @@ pub(crate) enum Placement {
 
 /// Decides where `pod` goes, given all nodes and all pods.
 pub(crate) fn place(pod: &Pod, nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Placement {
-    let Some(spec) = &pod.spec else { return Placement::NotOurs };
-    let scheduler = spec.scheduler_name.as_deref().unwrap_or("default-scheduler");
-    if spec.node_name.is_some() || is_leaving(pod) || is_finished(pod) || scheduler != "default-scheduler" {
+    let Some(spec) = &pod.spec else {
+        return Placement::NotOurs;
+    };
+    let scheduler = spec
+        .scheduler_name
+        .as_deref()
+        .unwrap_or("default-scheduler");
+    if spec.node_name.is_some()
+        || is_leaving(pod)
+        || is_finished(pod)
+        || scheduler != "default-scheduler"
+    {
         return Placement::NotOurs;
     }
     let mut load: BTreeMap<&str, usize> = BTreeMap::new();
     for other in pods.iter().filter(|other| !is_finished(other)) {
-        if let Some(node) = other.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
+        if let Some(node) = other
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.as_deref())
+        {
             *load.entry(node).or_default() += 1;
         }
     }
@@ -61,13 +74,26 @@ pub(crate) fn place(pod: &Pod, nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Placem
 
 fn is_ready(node: &Node) -> bool {
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    !cordoned && conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    let conditions = node
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    !cordoned
+        && conditions
+            .iter()
+            .any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 fn capacity(node: &Node) -> usize {
-    let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-    allocatable.and_then(|all| all.get("pods")).and_then(|n| n.0.parse().ok()).unwrap_or(PODS_MAX)
+    let allocatable = node
+        .status
+        .as_ref()
+        .and_then(|status| status.allocatable.as_ref());
+    allocatable
+        .and_then(|all| all.get("pods"))
+        .and_then(|n| n.0.parse().ok())
+        .unwrap_or(PODS_MAX)
 }
 
 #[cfg(test)]
@@ -123,12 +149,22 @@ mod tests {
     fn places_where_allowed_and_says_why_not() {
         check(&pod(None, None), &[node(2)], Ok("az1"));
         check(&pod(None, Some("ssd")), &[node(2)], Ok("az1"));
-        check(&pod(None, Some("tape")), &[node(2)], Err("1 without the pod's node selector"));
+        check(
+            &pod(None, Some("tape")),
+            &[node(2)],
+            Err("1 without the pod's node selector"),
+        );
         check(&pod(None, None), &[node(1)], Err("1 with too many pods"));
         check(&pod(None, None), &[], Err("0/0 nodes"));
         let mut cordoned = node(9);
-        cordoned.spec = Some(NodeSpec { unschedulable: Some(true), ..NodeSpec::default() });
+        cordoned.spec = Some(NodeSpec {
+            unschedulable: Some(true),
+            ..NodeSpec::default()
+        });
         check(&pod(None, None), &[cordoned], Err("1 not ready"));
-        assert_eq!(place(&pod(Some("az1"), None), &[Arc::new(node(1))], &[]), Placement::NotOurs);
+        assert_eq!(
+            place(&pod(Some("az1"), None), &[Arc::new(node(1))], &[]),
+            Placement::NotOurs
+        );
     }
 }

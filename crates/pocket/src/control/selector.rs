@@ -32,7 +32,9 @@ pub(crate) fn matches(selector: &LabelSelector, labels: Option<&Labels>) -> bool
 
 /// Whether `labels` contain every pair.
 pub(crate) fn matches_pairs(pairs: &Labels, labels: &Labels) -> bool {
-    pairs.iter().all(|(key, value)| labels.get(key) == Some(value))
+    pairs
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
 }
 
 #[cfg(test)]
@@ -51,7 +53,11 @@ mod tests {
             }]),
             match_labels: None,
         };
-        assert_eq!(matches(&selector, Some(&labels)), expect, "{operator} {values:?}");
+        assert_eq!(
+            matches(&selector, Some(&labels)),
+            expect,
+            "{operator} {values:?}"
+        );
     }
 
     #[test]
@@ -63,6 +69,9 @@ mod tests {
         check("Exists", &[], true);
         check("DoesNotExist", &[], false);
         check("Unheard", &[], false);
-        assert!(!matches(&LabelSelector::default(), None), "empty selects nothing");
+        assert!(
+            !matches(&LabelSelector::default(), None),
+            "empty selects nothing"
+        );
     }
 }

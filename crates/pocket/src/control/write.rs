@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{Binding, Namespace, ObjectReference, Pod, PodCondition, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    Binding, Namespace, ObjectReference, Pod, PodCondition, Service, ServiceAccount,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
@@ -20,13 +22,19 @@ use super::{Doing, ReconcileError};
 use crate::events::{Note, Recorder, Severity, reference};
 
 fn creation() -> PostParams {
-    PostParams { field_manager: Some("tidegate-pocket".to_owned()), ..PostParams::default() }
+    PostParams {
+        field_manager: Some("tidegate-pocket".to_owned()),
+        ..PostParams::default()
+    }
 }
 
 /// Deletes exactly the object that was seen, never a successor of the same name.
 fn deletion<K: Resource>(object: &K) -> DeleteParams {
     DeleteParams {
-        preconditions: Some(Preconditions { uid: object.meta().uid.clone(), resource_version: None }),
+        preconditions: Some(Preconditions {
+            uid: object.meta().uid.clone(),
+            resource_version: None,
+        }),
         propagation_policy: Some(PropagationPolicy::Background),
         ..DeleteParams::default()
     }
@@ -41,16 +49,25 @@ fn namespace_of<K: Resource>(object: &K) -> String {
     object.namespace().unwrap_or_default()
 }
 
-pub(super) async fn deployment(client: &Client, deployment: &Deployment, plan: DeploymentPlan, recorder: &Recorder) -> Result<(), ReconcileError> {
+pub(super) async fn deployment(
+    client: &Client,
+    deployment: &Deployment,
+    plan: DeploymentPlan,
+    recorder: &Recorder,
+) -> Result<(), ReconcileError> {
     let namespace = namespace_of(deployment);
     let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), &namespace);
     let own: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
     if let Some(set) = &plan.create {
-        sets.create(&creation(), set).await.doing("create the replica set of the new template")?;
+        sets.create(&creation(), set)
+            .await
+            .doing("create the replica set of the new template")?;
         scaled(recorder, deployment, set);
     }
     for set in &plan.update {
-        sets.replace(&set.name_any(), &creation(), set).await.doing("resize a replica set")?;
+        sets.replace(&set.name_any(), &creation(), set)
+            .await
+            .doing("resize a replica set")?;
         scaled(recorder, deployment, set);
     }
     for set in &plan.delete {
@@ -61,12 +78,24 @@ pub(super) async fn deployment(client: &Client, deployment: &Deployment, plan: D
     }
     if let Some(revision) = plan.revision {
         let patch = json!({"metadata": {"annotations": {REVISION: revision}}});
-        own.patch(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.doing("note the revision")?;
+        own.patch(
+            &deployment.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .doing("note the revision")?;
     }
     if let Some(status) = plan.status {
         // A merge patch of the status alone: the revision above has changed the object's version.
         let patch = json!({"status": with_nulls(&status, &["replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"])});
-        own.patch_status(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.doing("write the deployment's status")?;
+        own.patch_status(
+            &deployment.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .doing("write the deployment's status")?;
     }
     Ok(())
 }
@@ -79,7 +108,10 @@ fn scaled(recorder: &Recorder, deployment: &Deployment, set: &ReplicaSet) {
         message: format!(
             "Scaled replica set {} to {}",
             set.name_any(),
-            set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+            set.spec
+                .as_ref()
+                .and_then(|spec| spec.replicas)
+                .unwrap_or(1)
         ),
     });
 }
@@ -89,7 +121,8 @@ fn with_nulls<T: serde::Serialize>(value: &T, fields: &[&str]) -> serde_json::Va
     let mut json = serde_json::to_value(value).unwrap_or_default();
     if let Some(map) = json.as_object_mut() {
         for field in fields {
-            map.entry((*field).to_owned()).or_insert(serde_json::Value::Null);
+            map.entry((*field).to_owned())
+                .or_insert(serde_json::Value::Null);
         }
     }
     json
@@ -108,21 +141,52 @@ pub(super) async fn replica_set(
     if let Some(status) = &plan.status {
         let api: Api<ReplicaSet> = Api::namespaced(client.clone(), &namespace);
         let patch = json!({"status": with_nulls(status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"])});
-        api.patch_status(&set.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.doing("write the replica set's status")?;
+        api.patch_status(
+            &set.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .doing("write the replica set's status")?;
     }
     for orphan in &plan.adopt {
-        let patch = json!({"metadata": {"uid": orphan.uid(), "ownerReferences": [controlled_by(set)]}});
-        pods.patch(&orphan.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.doing("adopt a pod")?;
+        let patch =
+            json!({"metadata": {"uid": orphan.uid(), "ownerReferences": [controlled_by(set)]}});
+        pods.patch(
+            &orphan.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .doing("adopt a pod")?;
     }
-    let note = |severity, reason, message| recorder.note(Note { about: reference(set), severity, reason, message });
+    let note = |severity, reason, message| {
+        recorder.note(Note {
+            about: reference(set),
+            severity,
+            reason,
+            message,
+        })
+    };
     for _ in 0..plan.create {
         match pods.create(&creation(), &pod(set)).await {
             Ok(created) => {
-                expected.lock().await.created(created.uid().unwrap_or_default(), Instant::now());
-                note(Severity::Normal, "SuccessfulCreate", format!("Created pod: {}", created.name_any()));
+                expected
+                    .lock()
+                    .await
+                    .created(created.uid().unwrap_or_default(), Instant::now());
+                note(
+                    Severity::Normal,
+                    "SuccessfulCreate",
+                    format!("Created pod: {}", created.name_any()),
+                );
             }
             Err(error) => {
-                note(Severity::Warning, "FailedCreate", format!("Error creating pod: {error}"));
+                note(
+                    Severity::Warning,
+                    "FailedCreate",
+                    format!("Error creating pod: {error}"),
+                );
                 return Err(error).doing("create a pod");
             }
         }
@@ -131,21 +195,36 @@ pub(super) async fn replica_set(
         match pods.delete(&gone.name_any(), &deletion(&**gone)).await {
             Err(error) if !is_gone(&error) => return Err(error).doing("delete a pod"),
             _ => {
-                expected.lock().await.deleted(gone.uid().unwrap_or_default(), Instant::now());
-                note(Severity::Normal, "SuccessfulDelete", format!("Deleted pod: {}", gone.name_any()));
+                expected
+                    .lock()
+                    .await
+                    .deleted(gone.uid().unwrap_or_default(), Instant::now());
+                note(
+                    Severity::Normal,
+                    "SuccessfulDelete",
+                    format!("Deleted pod: {}", gone.name_any()),
+                );
             }
         }
     }
     Ok(())
 }
 
-pub(super) async fn endpoints(client: &Client, service: &Service, plan: EndpointsPlan) -> Result<(), ReconcileError> {
+pub(super) async fn endpoints(
+    client: &Client,
+    service: &Service,
+    plan: EndpointsPlan,
+) -> Result<(), ReconcileError> {
     let api: Api<EndpointSlice> = Api::namespaced(client.clone(), &namespace_of(service));
     for slice in &plan.update {
-        api.replace(&slice.name_any(), &creation(), slice).await.doing("update an endpoint slice")?;
+        api.replace(&slice.name_any(), &creation(), slice)
+            .await
+            .doing("update an endpoint slice")?;
     }
     for slice in &plan.create {
-        api.create(&creation(), slice).await.doing("create an endpoint slice")?;
+        api.create(&creation(), slice)
+            .await
+            .doing("create an endpoint slice")?;
     }
     for slice in &plan.delete {
         match api.delete(&slice.name_any(), &deletion(&**slice)).await {
@@ -157,7 +236,12 @@ pub(super) async fn endpoints(client: &Client, service: &Service, plan: Endpoint
 }
 
 /// Binds `pod` to `node`.
-pub(super) async fn bind(client: &Client, pod: &Pod, node: &str, recorder: &Recorder) -> Result<(), ReconcileError> {
+pub(super) async fn bind(
+    client: &Client,
+    pod: &Pod,
+    node: &str,
+    recorder: &Recorder,
+) -> Result<(), ReconcileError> {
     let api: Api<Pod> = Api::namespaced(client.clone(), &namespace_of(pod));
     let binding = Binding {
         metadata: ObjectMeta {
@@ -173,26 +257,48 @@ pub(super) async fn bind(client: &Client, pod: &Pod, node: &str, recorder: &Reco
             ..ObjectReference::default()
         },
     };
-    let _answer: serde_json::Value =
-        api.create_subresource("binding", &pod.name_any(), &creation(), &binding).await.doing("bind a pod")?;
+    let _answer: serde_json::Value = api
+        .create_subresource("binding", &pod.name_any(), &creation(), &binding)
+        .await
+        .doing("bind a pod")?;
     recorder.note(Note {
         about: reference(pod),
         severity: Severity::Normal,
         reason: "Scheduled",
-        message: format!("Successfully assigned {}/{} to {node}", namespace_of(pod), pod.name_any()),
+        message: format!(
+            "Successfully assigned {}/{} to {node}",
+            namespace_of(pod),
+            pod.name_any()
+        ),
     });
     Ok(())
 }
 
 /// Says on `pod` that no node takes it.
-pub(super) async fn unschedulable(client: &Client, pod: &Pod, why: String, recorder: &Recorder) -> Result<(), ReconcileError> {
+pub(super) async fn unschedulable(
+    client: &Client,
+    pod: &Pod,
+    why: String,
+    recorder: &Recorder,
+) -> Result<(), ReconcileError> {
     let before = condition(pod, "PodScheduled");
-    recorder.note(Note { about: reference(pod), severity: Severity::Warning, reason: "FailedScheduling", message: why.clone() });
+    recorder.note(Note {
+        about: reference(pod),
+        severity: Severity::Warning,
+        reason: "FailedScheduling",
+        message: why.clone(),
+    });
     if before.is_some_and(|c| c.status == "False" && c.message.as_deref() == Some(why.as_str())) {
         return Ok(());
     }
-    let since = before.filter(|c| c.status == "False").and_then(|c| c.last_transition_time.clone());
-    let mut conditions = pod.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
+    let since = before
+        .filter(|c| c.status == "False")
+        .and_then(|c| c.last_transition_time.clone());
+    let mut conditions = pod
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.clone())
+        .unwrap_or_default();
     conditions.retain(|c| c.type_ != "PodScheduled");
     conditions.push(PodCondition {
         type_: "PodScheduled".to_owned(),
@@ -204,19 +310,33 @@ pub(super) async fn unschedulable(client: &Client, pod: &Pod, why: String, recor
     });
     let api: Api<Pod> = Api::namespaced(client.clone(), &namespace_of(pod));
     let patch = json!({"status": {"conditions": conditions}});
-    api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.doing("mark a pod unschedulable")?;
+    api.patch_status(
+        &pod.name_any(),
+        &PatchParams::default(),
+        &Patch::Merge(patch),
+    )
+    .await
+    .doing("mark a pod unschedulable")?;
     Ok(())
 }
 
 /// Gives `namespace` its default service account.
-pub(super) async fn service_account(client: &Client, namespace: &Arc<Namespace>) -> Result<(), ReconcileError> {
+pub(super) async fn service_account(
+    client: &Client,
+    namespace: &Arc<Namespace>,
+) -> Result<(), ReconcileError> {
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace.name_any());
     let account = ServiceAccount {
-        metadata: ObjectMeta { name: Some("default".to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some("default".to_owned()),
+            ..ObjectMeta::default()
+        },
         ..ServiceAccount::default()
     };
     match api.create(&creation(), &account).await {
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-        outcome => outcome.map(drop).doing("create the default service account"),
+        outcome => outcome
+            .map(drop)
+            .doing("create the default service account"),
     }
 }

@@ -51,7 +51,11 @@ pub(super) struct Answer {
 
 impl Echo {
     pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, fault: Cell::new(Fault::None), arrived: RefCell::default() }
+        Self {
+            identity,
+            fault: Cell::new(Fault::None),
+            arrived: RefCell::default(),
+        }
     }
 
     /// Answers a request that came in on `port` with a body of `body_len` bytes.
@@ -79,19 +83,40 @@ impl Echo {
                     response: self.describe(StatusCode::OK, request, port, body_len),
                     after: Some(Duration::from_millis(ms)),
                 },
-                _ => now(self.text(StatusCode::BAD_REQUEST, "give /sleep/MS with MS up to 600000\n")),
+                _ => now(self.text(
+                    StatusCode::BAD_REQUEST,
+                    "give /sleep/MS with MS up to 600000\n",
+                )),
             };
         }
         if let Some(code) = path.strip_prefix("/status/") {
-            return now(match code.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok()) {
-                Some(code) if (200..600).contains(&code.as_u16()) => self.describe(code, request, port, body_len),
-                _ => self.text(StatusCode::BAD_REQUEST, "give /status/CODE with CODE from 200 to 599\n"),
-            });
+            return now(
+                match code
+                    .parse()
+                    .ok()
+                    .and_then(|code: u16| StatusCode::from_u16(code).ok())
+                {
+                    Some(code) if (200..600).contains(&code.as_u16()) => {
+                        self.describe(code, request, port, body_len)
+                    }
+                    _ => self.text(
+                        StatusCode::BAD_REQUEST,
+                        "give /status/CODE with CODE from 200 to 599\n",
+                    ),
+                },
+            );
         }
         if let Some(n) = path.strip_prefix("/bytes/") {
             return now(match n.parse() {
-                Ok(left) => self.response(StatusCode::OK, "application/octet-stream", EchoBody::Zeros { left }),
-                Err(_) => self.text(StatusCode::BAD_REQUEST, "give /bytes/N with N a number of bytes\n"),
+                Ok(left) => self.response(
+                    StatusCode::OK,
+                    "application/octet-stream",
+                    EchoBody::Zeros { left },
+                ),
+                Err(_) => self.text(
+                    StatusCode::BAD_REQUEST,
+                    "give /bytes/N with N a number of bytes\n",
+                ),
             });
         }
         now(self.describe(StatusCode::OK, request, port, body_len))
@@ -111,7 +136,10 @@ impl Echo {
     fn count(&self, method: &str) {
         let mut arrived = self.arrived.borrow_mut();
         // Methods are made up by clients, so only known ones get a counter of their own.
-        let known = matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS");
+        let known = matches!(
+            method,
+            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS"
+        );
         let method = if known { method } else { "other" };
         match arrived.get_mut(method) {
             Some(count) => *count += 1,
@@ -126,15 +154,31 @@ impl Echo {
         json!({"pod": self.identity.pod, "total": methods.values().sum::<u64>(), "methods": *methods})
     }
 
-    fn describe(&self, status: StatusCode, request: &Parts, port: u16, body_len: u64) -> Response<EchoBody> {
+    fn describe(
+        &self,
+        status: StatusCode,
+        request: &Parts,
+        port: u16,
+        body_len: u64,
+    ) -> Response<EchoBody> {
         let mut headers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (name, value) in &request.headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             headers.entry(name.as_str()).or_default().push(value);
         }
-        let host = request.headers.get(header::HOST).map(|h| String::from_utf8_lossy(h.as_bytes()).into_owned());
-        let host = host.or_else(|| request.uri.host().map(str::to_owned)).unwrap_or_default();
-        let Identity { cluster, namespace, pod, node } = &self.identity;
+        let host = request
+            .headers
+            .get(header::HOST)
+            .map(|h| String::from_utf8_lossy(h.as_bytes()).into_owned());
+        let host = host
+            .or_else(|| request.uri.host().map(str::to_owned))
+            .unwrap_or_default();
+        let Identity {
+            cluster,
+            namespace,
+            pod,
+            node,
+        } = &self.identity;
         let body = json!({
             "cluster": cluster,
             "namespace": namespace,
@@ -155,20 +199,39 @@ impl Echo {
     fn json(&self, status: StatusCode, value: &serde_json::Value) -> Response<EchoBody> {
         let mut body = value.to_string();
         body.push('\n');
-        self.response(status, "application/json", EchoBody::Full(Some(body.into())))
+        self.response(
+            status,
+            "application/json",
+            EchoBody::Full(Some(body.into())),
+        )
     }
 
     fn text(&self, status: StatusCode, text: &'static str) -> Response<EchoBody> {
-        self.response(status, "text/plain; charset=utf-8", EchoBody::Full(Some(Bytes::from_static(text.as_bytes()))))
+        self.response(
+            status,
+            "text/plain; charset=utf-8",
+            EchoBody::Full(Some(Bytes::from_static(text.as_bytes()))),
+        )
     }
 
-    fn response(&self, status: StatusCode, content_type: &'static str, body: EchoBody) -> Response<EchoBody> {
+    fn response(
+        &self,
+        status: StatusCode,
+        content_type: &'static str,
+        body: EchoBody,
+    ) -> Response<EchoBody> {
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut response = Response::new(if bodiless { EchoBody::Full(None) } else { body });
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
-        for (name, value) in [("x-echo-cluster", &self.identity.cluster), ("x-echo-pod", &self.identity.pod)] {
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static(content_type),
+        );
+        for (name, value) in [
+            ("x-echo-cluster", &self.identity.cluster),
+            ("x-echo-pod", &self.identity.pod),
+        ] {
             if let Ok(value) = header::HeaderValue::from_str(value) {
                 headers.insert(name, value);
             }
@@ -178,7 +241,10 @@ impl Echo {
 }
 
 fn now(response: Response<EchoBody>) -> Answer {
-    Answer { response, after: None }
+    Answer {
+        response,
+        after: None,
+    }
 }
 
 /// A body that is either short and ready, or long and made while it is sent.
@@ -192,12 +258,17 @@ impl Body for EchoBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let piece = match self.get_mut() {
             Self::Full(body) => body.take(),
             Self::Zeros { left: 0 } => None,
             Self::Zeros { left } => {
-                let size = usize::try_from(*left).unwrap_or(usize::MAX).min(ZEROS.len());
+                let size = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(ZEROS.len());
                 *left -= size as u64;
                 Some(Bytes::from_static(&ZEROS[..size]))
             }
@@ -224,11 +295,21 @@ mod tests {
     use super::*;
 
     fn echo() -> Echo {
-        Echo::new(Identity { cluster: "az1".into(), namespace: "shop".into(), pod: "p1".into(), node: "az1".into() })
+        Echo::new(Identity {
+            cluster: "az1".into(),
+            namespace: "shop".into(),
+            pod: "p1".into(),
+            node: "az1".into(),
+        })
     }
 
     fn ask(echo: &Echo, method: &str, uri: &str) -> Answer {
-        let request = Request::builder().method(method).uri(uri).header("host", "shop.example.com").header("x-a", "1").body(());
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("host", "shop.example.com")
+            .header("x-a", "1")
+            .body(());
         echo.answer(&request.expect("valid").into_parts().0, 8080, 7)
     }
 
@@ -262,10 +343,32 @@ mod tests {
     fn special_paths() {
         let echo = echo();
         let status = |uri: &str| ask(&echo, "GET", uri).response.status().as_u16();
-        assert_eq!([status("/healthz"), status("/readyz"), status("/status/418"), status("/status/204")], [200, 200, 418, 204]);
-        assert_eq!([status("/status/100"), status("/status/x"), status("/sleep/x"), status("/bytes/-1")], [400; 4]);
-        assert_eq!(ask(&echo, "GET", "/sleep/50").after, Some(Duration::from_millis(50)));
-        assert_eq!(*ask(&echo, "GET", "/bytes/100000").response.body(), EchoBody::Zeros { left: 100_000 });
+        assert_eq!(
+            [
+                status("/healthz"),
+                status("/readyz"),
+                status("/status/418"),
+                status("/status/204")
+            ],
+            [200, 200, 418, 204]
+        );
+        assert_eq!(
+            [
+                status("/status/100"),
+                status("/status/x"),
+                status("/sleep/x"),
+                status("/bytes/-1")
+            ],
+            [400; 4]
+        );
+        assert_eq!(
+            ask(&echo, "GET", "/sleep/50").after,
+            Some(Duration::from_millis(50))
+        );
+        assert_eq!(
+            *ask(&echo, "GET", "/bytes/100000").response.body(),
+            EchoBody::Zeros { left: 100_000 }
+        );
     }
 
     #[test]
@@ -273,17 +376,42 @@ mod tests {
         let echo = echo();
         let status = |uri: &str| ask(&echo, "GET", uri).response.status().as_u16();
         assert_eq!([status("/-/fault?mode=x"), status("/healthz")], [400, 200]);
-        assert_eq!([status("/-/fault?mode=errors"), status("/healthz"), status("/"), status("/count")], [200, 503, 503, 200]);
-        assert_eq!([status("/-/fault?mode=none"), status("/healthz"), status("/")], [200; 3]);
+        assert_eq!(
+            [
+                status("/-/fault?mode=errors"),
+                status("/healthz"),
+                status("/"),
+                status("/count")
+            ],
+            [200, 503, 503, 200]
+        );
+        assert_eq!(
+            [
+                status("/-/fault?mode=none"),
+                status("/healthz"),
+                status("/")
+            ],
+            [200; 3]
+        );
     }
 
     #[test]
     fn counts_arrivals_by_method_but_not_probes() {
         let echo = echo();
-        for (method, uri) in [("GET", "/"), ("GET", "/x"), ("POST", "/"), ("BREW", "/"), ("GET", "/healthz"), ("GET", "/-/fault?mode=none")] {
+        for (method, uri) in [
+            ("GET", "/"),
+            ("GET", "/x"),
+            ("POST", "/"),
+            ("BREW", "/"),
+            ("GET", "/healthz"),
+            ("GET", "/-/fault?mode=none"),
+        ] {
             ask(&echo, method, uri);
         }
         let counts = body(ask(&echo, "GET", "/count"));
-        assert_eq!((&counts["total"], &counts["methods"]), (&json!(4), &json!({"GET": 2, "POST": 1, "other": 1})));
+        assert_eq!(
+            (&counts["total"], &counts["methods"]),
+            (&json!(4), &json!({"GET": 2, "POST": 1, "other": 1}))
+        );
     }
 }

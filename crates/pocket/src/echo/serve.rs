@@ -61,7 +61,10 @@ enum Leaving {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(options: EchoOptions) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
     let outcome = runtime.and_then(|runtime| LocalSet::new().block_on(&runtime, serve(options)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,9 +80,9 @@ async fn serve(options: EchoOptions) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut listeners = Vec::new();
     for address in &options.listen {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })?;
         listeners.push(listener);
     }
     let server = Rc::new(Server {
@@ -131,7 +134,8 @@ async fn connection(stream: TcpStream, server: Rc<Server>) {
     let port = stream.local_addr().map_or(0, |address| address.port());
     let close = server.close.clone();
     let service = service_fn(|request| respond(Rc::clone(&server), port, request));
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     // A broken connection is the client's affair.
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -140,7 +144,11 @@ async fn connection(stream: TcpStream, server: Rc<Server>) {
     let _ = connection.await;
 }
 
-async fn respond(server: Rc<Server>, port: u16, request: Request<Incoming>) -> Result<Response<EchoBody>, Infallible> {
+async fn respond(
+    server: Rc<Server>,
+    port: u16,
+    request: Request<Incoming>,
+) -> Result<Response<EchoBody>, Infallible> {
     let (parts, mut body) = request.into_parts();
     let mut body_len = 0;
     while let Some(Ok(frame)) = body.frame().await {
@@ -152,11 +160,20 @@ async fn respond(server: Rc<Server>, port: u16, request: Request<Incoming>) -> R
     }
     let mut response = answer.response;
     if server.leaving.get() == Leaving::Yes {
-        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        response.headers_mut().insert(
+            header::CONNECTION,
+            header::HeaderValue::from_static("close"),
+        );
     }
     if server.access_log == AccessLog::On {
         // A full pipe must not stop the service, and a closed one is no reason to die.
-        let _ = writeln!(io::stdout(), "{} {} {}", parts.method, parts.uri, response.status().as_u16());
+        let _ = writeln!(
+            io::stdout(),
+            "{} {} {}",
+            parts.method,
+            parts.uri,
+            response.status().as_u16()
+        );
     }
     Ok(response)
 }

@@ -26,22 +26,36 @@ fn seconds(duration: Duration) -> String {
 async fn answer(question: &Question) -> Result<(), String> {
     match question {
         Question::Tcp { host, port } => connect(host, *port).await.map(drop),
-        Question::Http { host, port, path, headers } => {
+        Question::Http {
+            host,
+            port,
+            path,
+            headers,
+        } => {
             let stream = connect(host, *port).await?;
-            let (mut sender, connection) =
-                http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| error.to_string())?;
             let mut request = Request::get(path.as_str()).header("connection", "close");
             // The given headers may name a host of their own.
-            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            if !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+            {
                 request = request.header("host", format!("{host}:{port}"));
             }
-            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("user-agent")) {
+            if !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("user-agent"))
+            {
                 request = request.header("user-agent", "kube-probe/pocket");
             }
             for (name, value) in headers {
                 request = request.header(name, value);
             }
-            let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+            let request = request
+                .body(Empty::<Bytes>::new())
+                .map_err(|error| error.to_string())?;
             let exchange = sender.send_request(request);
             let response = tokio::select! {
                 response = exchange => response.map_err(|error| format!("Get \"http://{host}:{port}{path}\": {error}"))?,
@@ -57,12 +71,17 @@ async fn answer(question: &Question) -> Result<(), String> {
             if status.is_success() || status.is_redirection() {
                 Ok(())
             } else {
-                Err(format!("HTTP probe failed with statuscode: {}", status.as_u16()))
+                Err(format!(
+                    "HTTP probe failed with statuscode: {}",
+                    status.as_u16()
+                ))
             }
         }
     }
 }
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
-    TcpStream::connect((host, port)).await.map_err(|error| format!("dial tcp {host}:{port}: {error}"))
+    TcpStream::connect((host, port))
+        .await
+        .map_err(|error| format!("dial tcp {host}:{port}: {error}"))
 }

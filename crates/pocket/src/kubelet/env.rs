@@ -34,12 +34,35 @@ pub(crate) enum EnvProblem {
 pub(crate) fn references(container: &Container) -> BTreeSet<SourceRef> {
     let mut found = BTreeSet::new();
     for from in container.env_from.iter().flatten() {
-        found.extend(from.config_map_ref.iter().map(|r| SourceRef::ConfigMap(r.name.clone())));
-        found.extend(from.secret_ref.iter().map(|r| SourceRef::Secret(r.name.clone())));
+        found.extend(
+            from.config_map_ref
+                .iter()
+                .map(|r| SourceRef::ConfigMap(r.name.clone())),
+        );
+        found.extend(
+            from.secret_ref
+                .iter()
+                .map(|r| SourceRef::Secret(r.name.clone())),
+        );
     }
-    for source in container.env.iter().flatten().filter_map(|env| env.value_from.as_ref()) {
-        found.extend(source.config_map_key_ref.iter().map(|r| SourceRef::ConfigMap(r.name.clone())));
-        found.extend(source.secret_key_ref.iter().map(|r| SourceRef::Secret(r.name.clone())));
+    for source in container
+        .env
+        .iter()
+        .flatten()
+        .filter_map(|env| env.value_from.as_ref())
+    {
+        found.extend(
+            source
+                .config_map_key_ref
+                .iter()
+                .map(|r| SourceRef::ConfigMap(r.name.clone())),
+        );
+        found.extend(
+            source
+                .secret_key_ref
+                .iter()
+                .map(|r| SourceRef::Secret(r.name.clone())),
+        );
     }
     found
 }
@@ -58,7 +81,11 @@ pub(crate) fn environment(
         let mut add = |key: &str, value: String| env.insert(format!("{prefix}{key}"), value);
         if let Some(r) = &from.config_map_ref {
             match sources.config_maps.get(&r.name) {
-                Some(map) => map.data.iter().flatten().for_each(|(k, v)| drop(add(k, v.clone()))),
+                Some(map) => map
+                    .data
+                    .iter()
+                    .flatten()
+                    .for_each(|(k, v)| drop(add(k, v.clone()))),
                 None if r.optional == Some(true) => {}
                 None => return Err(EnvProblem::Missing(format!("configmap {:?}", r.name))),
             }
@@ -95,32 +122,60 @@ fn from_source(
     host_ip: &str,
     sources: &Sources,
 ) -> Result<Option<String>, EnvProblem> {
-    let no_key = |key: &str, kind: &str, name: &str| EnvProblem::NoKey { key: key.to_owned(), object: format!("{kind} {name:?}") };
+    let no_key = |key: &str, kind: &str, name: &str| EnvProblem::NoKey {
+        key: key.to_owned(),
+        object: format!("{kind} {name:?}"),
+    };
     if let Some(field) = &source.field_ref {
-        let unsupported = || EnvProblem::Unsupported { name: var.name.clone(), what: format!("fieldRef {}", field.field_path) };
-        return field_value(pod, &field.field_path, ip, host_ip).map(Some).ok_or_else(unsupported);
+        let unsupported = || EnvProblem::Unsupported {
+            name: var.name.clone(),
+            what: format!("fieldRef {}", field.field_path),
+        };
+        return field_value(pod, &field.field_path, ip, host_ip)
+            .map(Some)
+            .ok_or_else(unsupported);
     }
     if let Some(r) = &source.config_map_key_ref {
         let value = match sources.config_maps.get(&r.name) {
-            None if r.optional != Some(true) => return Err(EnvProblem::Missing(format!("configmap {:?}", r.name))),
+            None if r.optional != Some(true) => {
+                return Err(EnvProblem::Missing(format!("configmap {:?}", r.name)));
+            }
             map => map.and_then(|map| map.data.as_ref()?.get(&r.key).cloned()),
         };
-        return if value.is_none() && r.optional != Some(true) { Err(no_key(&r.key, "configmap", &r.name)) } else { Ok(value) };
+        return if value.is_none() && r.optional != Some(true) {
+            Err(no_key(&r.key, "configmap", &r.name))
+        } else {
+            Ok(value)
+        };
     }
     if let Some(r) = &source.secret_key_ref {
         let value = match sources.secrets.get(&r.name) {
-            None if r.optional != Some(true) => return Err(EnvProblem::Missing(format!("secret {:?}", r.name))),
-            secret => secret.and_then(|s| s.data.as_ref()?.get(&r.key)).map(|v| String::from_utf8_lossy(&v.0).into_owned()),
+            None if r.optional != Some(true) => {
+                return Err(EnvProblem::Missing(format!("secret {:?}", r.name)));
+            }
+            secret => secret
+                .and_then(|s| s.data.as_ref()?.get(&r.key))
+                .map(|v| String::from_utf8_lossy(&v.0).into_owned()),
         };
-        return if value.is_none() && r.optional != Some(true) { Err(no_key(&r.key, "secret", &r.name)) } else { Ok(value) };
+        return if value.is_none() && r.optional != Some(true) {
+            Err(no_key(&r.key, "secret", &r.name))
+        } else {
+            Ok(value)
+        };
     }
-    Err(EnvProblem::Unsupported { name: var.name.clone(), what: "this kind of valueFrom".to_owned() })
+    Err(EnvProblem::Unsupported {
+        name: var.name.clone(),
+        what: "this kind of valueFrom".to_owned(),
+    })
 }
 
 fn field_value(pod: &Pod, path: &str, ip: &str, host_ip: &str) -> Option<String> {
     let spec = pod.spec.as_ref()?;
     let keyed = |map: &BTreeMap<String, String>, prefix: &str| {
-        let key = path.strip_prefix(prefix)?.strip_prefix("['")?.strip_suffix("']")?;
+        let key = path
+            .strip_prefix(prefix)?
+            .strip_prefix("['")?
+            .strip_suffix("']")?;
         Some(map.get(key).cloned().unwrap_or_default())
     };
     match path {
@@ -128,10 +183,15 @@ fn field_value(pod: &Pod, path: &str, ip: &str, host_ip: &str) -> Option<String>
         "metadata.namespace" => pod.namespace(),
         "metadata.uid" => pod.uid(),
         "spec.nodeName" => spec.node_name.clone(),
-        "spec.serviceAccountName" => Some(spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned())),
+        "spec.serviceAccountName" => Some(
+            spec.service_account_name
+                .clone()
+                .unwrap_or_else(|| "default".to_owned()),
+        ),
         "status.podIP" | "status.podIPs" => Some(ip.to_owned()),
         "status.hostIP" | "status.hostIPs" => Some(host_ip.to_owned()),
-        _ => keyed(pod.labels(), "metadata.labels").or_else(|| keyed(pod.annotations(), "metadata.annotations")),
+        _ => keyed(pod.labels(), "metadata.labels")
+            .or_else(|| keyed(pod.annotations(), "metadata.annotations")),
     }
 }
 

@@ -29,8 +29,16 @@ impl ProbeKind {
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Question {
-    Http { host: String, port: u16, path: String, headers: Vec<(String, String)> },
-    Tcp { host: String, port: u16 },
+    Http {
+        host: String,
+        port: u16,
+        path: String,
+        headers: Vec<(String, String)>,
+    },
+    Tcp {
+        host: String,
+        port: u16,
+    },
 }
 
 /// A probe with its defaults filled in.
@@ -48,7 +56,9 @@ impl ProbeSpec {
     /// Reads `probe` of `container`, whose pod has the address `ip`; the error says what is not supported.
     pub(crate) fn of(probe: &Probe, container: &Container, ip: Ipv4Addr) -> Result<Self, String> {
         let port = |port: &IntOrString| match port {
-            IntOrString::Int(n) => u16::try_from(*n).map_err(|_| format!("port {n} is out of range")),
+            IntOrString::Int(n) => {
+                u16::try_from(*n).map_err(|_| format!("port {n} is out of range"))
+            }
             IntOrString::String(name) => container
                 .ports
                 .iter()
@@ -58,25 +68,54 @@ impl ProbeSpec {
                 .ok_or_else(|| format!("the container has no port named {name:?}")),
         };
         let question = if let Some(http) = &probe.http_get {
-            if http.scheme.as_deref().is_some_and(|scheme| scheme != "HTTP") {
+            if http
+                .scheme
+                .as_deref()
+                .is_some_and(|scheme| scheme != "HTTP")
+            {
                 return Err("httpGet with HTTPS is not supported by a pocket cluster".to_owned());
             }
             Question::Http {
-                host: http.host.clone().filter(|h| !h.is_empty()).unwrap_or_else(|| ip.to_string()),
+                host: http
+                    .host
+                    .clone()
+                    .filter(|h| !h.is_empty())
+                    .unwrap_or_else(|| ip.to_string()),
                 port: port(&http.port)?,
-                path: http.path.clone().filter(|p| !p.is_empty()).unwrap_or_else(|| "/".to_owned()),
-                headers: http.http_headers.iter().flatten().map(|h| (h.name.clone(), h.value.clone())).collect(),
+                path: http
+                    .path
+                    .clone()
+                    .filter(|p| !p.is_empty())
+                    .unwrap_or_else(|| "/".to_owned()),
+                headers: http
+                    .http_headers
+                    .iter()
+                    .flatten()
+                    .map(|h| (h.name.clone(), h.value.clone()))
+                    .collect(),
             }
         } else if let Some(tcp) = &probe.tcp_socket {
             Question::Tcp {
-                host: tcp.host.clone().filter(|h| !h.is_empty()).unwrap_or_else(|| ip.to_string()),
+                host: tcp
+                    .host
+                    .clone()
+                    .filter(|h| !h.is_empty())
+                    .unwrap_or_else(|| ip.to_string()),
                 port: port(&tcp.port)?,
             }
         } else {
-            return Err("only httpGet and tcpSocket probes are supported by a pocket cluster".to_owned());
+            return Err(
+                "only httpGet and tcpSocket probes are supported by a pocket cluster".to_owned(),
+            );
         };
-        let seconds = |n: Option<i32>, default: u64| Duration::from_secs(n.and_then(|n| u64::try_from(n).ok()).unwrap_or(default));
-        let at_least_one = |n: Option<i32>, default: u32| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(default).max(1);
+        let seconds = |n: Option<i32>, default: u64| {
+            Duration::from_secs(n.and_then(|n| u64::try_from(n).ok()).unwrap_or(default))
+        };
+        let at_least_one = |n: Option<i32>, default: u32| {
+            n.and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(default)
+                .max(1)
+        };
         Ok(Self {
             question,
             initial_delay: seconds(probe.initial_delay_seconds, 0),
@@ -111,7 +150,14 @@ impl ProbeState {
     /// A probe that is first asked `initial_delay` after `now`.
     pub(crate) fn new(spec: ProbeSpec, now: Instant) -> Self {
         let next_at = now + spec.initial_delay;
-        Self { spec, verdict: Verdict::Unknown, successes: 0, failures: 0, next_at, asking: false }
+        Self {
+            spec,
+            verdict: Verdict::Unknown,
+            successes: 0,
+            failures: 0,
+            next_at,
+            asking: false,
+        }
     }
 
     /// When [`ProbeState::ask`] will next say yes.

@@ -63,7 +63,10 @@ fn pod(name: &str, ip: &str, ready: bool, port: i32) -> Pod {
 fn carry_out(present: &mut Vec<Arc<EndpointSlice>>, plan: EndpointsPlan) {
     present.retain(|slice| !plan.delete.contains(slice));
     for changed in plan.update {
-        let place = present.iter_mut().find(|s| s.name_any() == changed.name_any()).expect("known");
+        let place = present
+            .iter_mut()
+            .find(|s| s.name_any() == changed.name_any())
+            .expect("known");
         *place = Arc::new(changed);
     }
     present.extend(plan.create.into_iter().map(Arc::new));
@@ -86,7 +89,12 @@ fn seen(slices: &[Arc<EndpointSlice>]) -> Vec<Seen> {
 fn conditions_follow_the_pod() {
     let mut leaving = pod("c", "127.9.0.4", true, 8080);
     leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
-    let pods = [pod("a", "127.9.0.2", true, 8080), pod("b", "127.9.0.3", false, 8080), leaving].map(Arc::new);
+    let pods = [
+        pod("a", "127.9.0.2", true, 8080),
+        pod("b", "127.9.0.3", false, 8080),
+        leaving,
+    ]
+    .map(Arc::new);
     let plan = plan(&service(IntOrString::Int(8080)), &pods, &[]);
     let slices: Vec<_> = plan.create.into_iter().map(Arc::new).collect();
     let state = |ip: &str, r, s, t| (ip.to_owned(), Some(r), Some(s), Some(t));
@@ -107,25 +115,49 @@ fn conditions_follow_the_pod() {
 fn a_readiness_change_is_one_update_of_the_same_slice() {
     let service = service(IntOrString::Int(8080));
     let mut present = Vec::new();
-    carry_out(&mut present, plan(&service, &[Arc::new(pod("a", "127.9.0.2", true, 1))], &[]));
+    carry_out(
+        &mut present,
+        plan(&service, &[Arc::new(pod("a", "127.9.0.2", true, 1))], &[]),
+    );
     let name = present[0].name_any();
-    let next = plan(&service, &[Arc::new(pod("a", "127.9.0.2", false, 1))], &present);
-    assert_eq!((next.create.len(), next.update.len(), next.delete.len()), (0, 1, 0));
+    let next = plan(
+        &service,
+        &[Arc::new(pod("a", "127.9.0.2", false, 1))],
+        &present,
+    );
+    assert_eq!(
+        (next.create.len(), next.update.len(), next.delete.len()),
+        (0, 1, 0)
+    );
     carry_out(&mut present, next);
     let gone = plan(&service, &[], &present);
     carry_out(&mut present, gone);
-    assert_eq!((present.len(), present[0].name_any()), (1, name), "an empty slice remains, under the same name");
+    assert_eq!(
+        (present.len(), present[0].name_any()),
+        (1, name),
+        "an empty slice remains, under the same name"
+    );
 }
 
 #[test]
 fn named_ports_are_looked_up_on_each_pod() {
     let service = service(IntOrString::String("web".to_owned()));
-    let pods = [pod("a", "127.9.0.2", true, 8080), pod("b", "127.9.0.3", true, 9090), pod("c", "127.9.0.4", true, 8080)].map(Arc::new);
+    let pods = [
+        pod("a", "127.9.0.2", true, 8080),
+        pod("b", "127.9.0.3", true, 9090),
+        pod("c", "127.9.0.4", true, 8080),
+    ]
+    .map(Arc::new);
     let plan = plan(&service, &pods, &[]);
     let mut found: Vec<(i32, usize)> = plan
         .create
         .iter()
-        .map(|s| (s.ports.as_ref().expect("ports")[0].port.expect("port"), s.endpoints.as_ref().map_or(0, Vec::len)))
+        .map(|s| {
+            (
+                s.ports.as_ref().expect("ports")[0].port.expect("port"),
+                s.endpoints.as_ref().map_or(0, Vec::len),
+            )
+        })
         .collect();
     found.sort_unstable();
     assert_eq!(found, [(8080, 2), (9090, 1)]);
@@ -138,7 +170,10 @@ fn services_without_a_selector_and_slices_of_others_are_left_alone() {
     let mut theirs = EndpointSlice::default();
     theirs.metadata.labels = Some([(SERVICE_NAME.to_owned(), "shop".to_owned())].into());
     let present = [Arc::new(theirs)];
-    assert_eq!(plan(&bare, &[Arc::new(pod("a", "127.9.0.2", true, 1))], &present), EndpointsPlan::default());
+    assert_eq!(
+        plan(&bare, &[Arc::new(pod("a", "127.9.0.2", true, 1))], &present),
+        EndpointsPlan::default()
+    );
     let selecting = plan(&service(IntOrString::Int(1)), &[], &present);
     assert!(selecting.delete.is_empty() && selecting.update.is_empty());
 }

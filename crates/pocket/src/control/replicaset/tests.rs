@@ -17,9 +17,15 @@ fn set(replicas: i32) -> ReplicaSet {
         },
         spec: Some(ReplicaSetSpec {
             replicas: Some(replicas),
-            selector: LabelSelector { match_labels: labels.clone(), match_expressions: None },
+            selector: LabelSelector {
+                match_labels: labels.clone(),
+                match_expressions: None,
+            },
             template: Some(PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels, ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels,
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(PodSpec::default()),
             }),
             ..ReplicaSetSpec::default()
@@ -69,7 +75,11 @@ fn missing_pods_are_created_once_although_the_watch_lags() {
     expected.observe(&seen, now);
     assert_eq!(plan(&set, &seen, &expected, at(0)).create, 0);
     expected.observe(&seen, now + BELIEVE_FOR);
-    assert_eq!(plan(&set, &seen, &expected, at(0)).create, 2, "unseen for too long");
+    assert_eq!(
+        plan(&set, &seen, &expected, at(0)).create,
+        2,
+        "unseen for too long"
+    );
 }
 
 #[test]
@@ -84,7 +94,10 @@ fn pods_that_serve_nobody_and_young_pods_go_first() {
     for pod in &first.delete {
         expected.deleted(pod.uid().expect("uid"), Instant::now());
     }
-    assert!(plan(&set, &pods, &expected, at(10)).delete.is_empty(), "not deleted twice");
+    assert!(
+        plan(&set, &pods, &expected, at(10)).delete.is_empty(),
+        "not deleted twice"
+    );
 }
 
 #[test]
@@ -94,7 +107,12 @@ fn leaving_and_finished_pods_are_replaced() {
     leaving.metadata.deletion_timestamp = Some(Time(at(5)));
     let mut failed = pod_of(&set, "failed", 0, false);
     failed.status.as_mut().expect("status").phase = Some("Failed".to_owned());
-    let plan = plan(&set, &[Arc::new(leaving), Arc::new(failed)], &Expectations::default(), at(10));
+    let plan = plan(
+        &set,
+        &[Arc::new(leaving), Arc::new(failed)],
+        &Expectations::default(),
+        at(10),
+    );
     assert_eq!((plan.create, plan.delete.len()), (2, 0));
 }
 
@@ -105,8 +123,16 @@ fn matching_orphans_are_adopted_and_counted_and_others_left_alone() {
     orphan.metadata.owner_references = None;
     let mut foreign = pod_of(&set, "foreign", 0, true);
     foreign.metadata.owner_references.as_mut().expect("owner")[0].uid = "other".to_owned();
-    let plan = plan(&set, &[Arc::new(orphan), Arc::new(foreign)], &Expectations::default(), at(10));
-    assert_eq!((names(&plan.adopt), plan.create), (vec!["orphan".to_owned()], 1));
+    let plan = plan(
+        &set,
+        &[Arc::new(orphan), Arc::new(foreign)],
+        &Expectations::default(),
+        at(10),
+    );
+    assert_eq!(
+        (names(&plan.adopt), plan.create),
+        (vec!["orphan".to_owned()], 1)
+    );
 }
 
 #[test]
@@ -115,8 +141,14 @@ fn availability_waits_for_min_ready_seconds() {
     set.spec.as_mut().expect("spec").min_ready_seconds = Some(10);
     let pods = [Arc::new(pod_of(&set, "a", 100, true))];
     let early = plan(&set, &pods, &Expectations::default(), at(104));
-    let counts = early.status.as_ref().map(|s| (s.ready_replicas, s.available_replicas));
-    assert_eq!((counts, early.again_after), (Some((Some(1), None)), Some(Duration::from_secs(6))));
+    let counts = early
+        .status
+        .as_ref()
+        .map(|s| (s.ready_replicas, s.available_replicas));
+    assert_eq!(
+        (counts, early.again_after),
+        (Some((Some(1), None)), Some(Duration::from_secs(6)))
+    );
     let late = plan(&set, &pods, &Expectations::default(), at(110));
     assert_eq!(late.status.and_then(|s| s.available_replicas), Some(1));
 }

@@ -5,11 +5,18 @@ use super::*;
 use super::Strategy;
 
 fn rolling(max_surge: i32, max_unavailable: i32) -> Strategy {
-    Strategy::Rolling { max_surge, max_unavailable }
+    Strategy::Rolling {
+        max_surge,
+        max_unavailable,
+    }
 }
 
 fn full(n: i32) -> SetSize {
-    SetSize { spec: n, current: n, available: n }
+    SetSize {
+        spec: n,
+        current: n,
+        available: n,
+    }
 }
 
 #[test]
@@ -23,24 +30,59 @@ fn percentages_round_as_kubernetes_does() {
 #[test]
 fn a_rollout_surges_first() {
     let step = rolling(1, 0).next(3, SetSize::default(), &[full(3)]);
-    assert_eq!(step, NextSizes { new: 1, old: vec![3] });
+    assert_eq!(
+        step,
+        NextSizes {
+            new: 1,
+            old: vec![3]
+        }
+    );
     let step = rolling(1, 0).next(3, full(1), &[full(3)]);
-    assert_eq!(step, NextSizes { new: 1, old: vec![2] });
+    assert_eq!(
+        step,
+        NextSizes {
+            new: 1,
+            old: vec![2]
+        }
+    );
 }
 
 #[test]
 fn broken_old_pods_go_before_working_ones() {
-    let broken = SetSize { spec: 2, current: 2, available: 0 };
+    let broken = SetSize {
+        spec: 2,
+        current: 2,
+        available: 0,
+    };
     let step = rolling(0, 2).next(4, SetSize::default(), &[full(2), broken]);
     assert_eq!(step.old, [2, 0]);
 }
 
 #[test]
 fn recreate_waits_for_the_last_old_pod() {
-    let leaving = SetSize { spec: 0, current: 1, available: 0 };
-    assert_eq!(Strategy::Recreate.next(2, SetSize::default(), &[full(2)]).new, 0);
-    assert_eq!(Strategy::Recreate.next(2, SetSize::default(), &[leaving]).new, 0);
-    assert_eq!(Strategy::Recreate.next(2, SetSize::default(), &[full(0)]).new, 2);
+    let leaving = SetSize {
+        spec: 0,
+        current: 1,
+        available: 0,
+    };
+    assert_eq!(
+        Strategy::Recreate
+            .next(2, SetSize::default(), &[full(2)])
+            .new,
+        0
+    );
+    assert_eq!(
+        Strategy::Recreate
+            .next(2, SetSize::default(), &[leaving])
+            .new,
+        0
+    );
+    assert_eq!(
+        Strategy::Recreate
+            .next(2, SetSize::default(), &[full(0)])
+            .new,
+        2
+    );
 }
 
 /// Pods of one replica set as they really are, which the reports lag behind.
@@ -54,7 +96,11 @@ struct Real {
 
 impl Real {
     fn size(&self) -> SetSize {
-        SetSize { spec: self.spec, current: self.reported.0, available: self.reported.1 }
+        SetSize {
+            spec: self.spec,
+            current: self.reported.0,
+            available: self.reported.1,
+        }
     }
 
     /// The replica set controller and the pods make some progress.

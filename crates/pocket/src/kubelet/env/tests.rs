@@ -19,12 +19,18 @@ fn check(container: serde_json::Value, expect: Result<&[(&str, &str)], &str>) {
     let sources = Sources {
         config_maps: [(
             "cm".to_owned(),
-            ConfigMap { data: Some([("color".to_owned(), "red".to_owned())].into()), ..ConfigMap::default() },
+            ConfigMap {
+                data: Some([("color".to_owned(), "red".to_owned())].into()),
+                ..ConfigMap::default()
+            },
         )]
         .into(),
         secrets: [(
             "s".to_owned(),
-            Secret { data: Some([("key".to_owned(), ByteString(b"xyz".to_vec()))].into()), ..Secret::default() },
+            Secret {
+                data: Some([("key".to_owned(), ByteString(b"xyz".to_vec()))].into()),
+                ..Secret::default()
+            },
         )]
         .into(),
     };
@@ -43,7 +49,10 @@ fn check(container: serde_json::Value, expect: Result<&[(&str, &str)], &str>) {
 
 #[test]
 fn values_fields_and_keys() {
-    check(json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$(C)-$$(A)"}]}), Ok(&[("A", "1"), ("B", "1-$(C)-$(A)")]));
+    check(
+        json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$(C)-$$(A)"}]}),
+        Ok(&[("A", "1"), ("B", "1-$(C)-$(A)")]),
+    );
     let field = |path: &str| json!({"name": "F", "valueFrom": {"fieldRef": {"fieldPath": path}}});
     for (path, value) in [
         ("metadata.name", "p"),
@@ -55,19 +64,40 @@ fn values_fields_and_keys() {
     ] {
         check(json!({"env": [field(path)]}), Ok(&[("F", value)]));
     }
-    check(json!({"env": [field("status.phase")]}), Err("fieldRef status.phase is not supported"));
-    check(json!({"env": [{"name": "K", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "color"}}}]}), Ok(&[("K", "red")]));
-    check(json!({"env": [{"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}]}), Ok(&[("K", "xyz")]));
-    check(json!({"envFrom": [{"prefix": "P_", "configMapRef": {"name": "cm"}}, {"secretRef": {"name": "s"}}]}), Ok(&[("P_color", "red"), ("key", "xyz")]));
+    check(
+        json!({"env": [field("status.phase")]}),
+        Err("fieldRef status.phase is not supported"),
+    );
+    check(
+        json!({"env": [{"name": "K", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "color"}}}]}),
+        Ok(&[("K", "red")]),
+    );
+    check(
+        json!({"env": [{"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}]}),
+        Ok(&[("K", "xyz")]),
+    );
+    check(
+        json!({"envFrom": [{"prefix": "P_", "configMapRef": {"name": "cm"}}, {"secretRef": {"name": "s"}}]}),
+        Ok(&[("P_color", "red"), ("key", "xyz")]),
+    );
 }
 
 #[test]
 fn what_is_missing_is_named_unless_optional() {
     let key = |optional| json!({"env": [{"name": "K", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "size", "optional": optional}}}]});
-    check(key(false), Err("couldn't find key size in configmap \"cm\""));
+    check(
+        key(false),
+        Err("couldn't find key size in configmap \"cm\""),
+    );
     check(key(true), Ok(&[]));
-    check(json!({"envFrom": [{"secretRef": {"name": "no"}}]}), Err("secret \"no\" not found"));
-    check(json!({"envFrom": [{"secretRef": {"name": "no", "optional": true}}]}), Ok(&[]));
+    check(
+        json!({"envFrom": [{"secretRef": {"name": "no"}}]}),
+        Err("secret \"no\" not found"),
+    );
+    check(
+        json!({"envFrom": [{"secretRef": {"name": "no", "optional": true}}]}),
+        Ok(&[]),
+    );
 }
 
 proptest! {

@@ -5,7 +5,10 @@ use super::*;
 
 fn spec(success: u32, failure: u32) -> ProbeSpec {
     ProbeSpec {
-        question: Question::Tcp { host: "127.9.0.2".to_owned(), port: 1 },
+        question: Question::Tcp {
+            host: "127.9.0.2".to_owned(),
+            port: 1,
+        },
         initial_delay: Duration::from_secs(5),
         period: Duration::from_secs(10),
         timeout: Duration::from_secs(1),
@@ -28,11 +31,32 @@ fn reads_probes_with_their_defaults() {
     let got = read(json!({"httpGet": {"port": "web"}})).expect("supported");
     assert_eq!(
         got.question,
-        Question::Http { host: "127.9.0.2".into(), port: 8080, path: "/".into(), headers: vec![] }
+        Question::Http {
+            host: "127.9.0.2".into(),
+            port: 8080,
+            path: "/".into(),
+            headers: vec![]
+        }
     );
-    assert_eq!((got.period.as_secs(), got.timeout.as_secs(), got.success_threshold, got.failure_threshold), (10, 1, 1, 3));
-    assert!(read(json!({"httpGet": {"port": "nope"}})).expect_err("no port").contains("nope"));
-    assert!(read(json!({"exec": {"command": ["x"]}})).expect_err("exec").contains("only httpGet and tcpSocket"));
+    assert_eq!(
+        (
+            got.period.as_secs(),
+            got.timeout.as_secs(),
+            got.success_threshold,
+            got.failure_threshold
+        ),
+        (10, 1, 1, 3)
+    );
+    assert!(
+        read(json!({"httpGet": {"port": "nope"}}))
+            .expect_err("no port")
+            .contains("nope")
+    );
+    assert!(
+        read(json!({"exec": {"command": ["x"]}}))
+            .expect_err("exec")
+            .contains("only httpGet and tcpSocket")
+    );
 }
 
 #[test]
@@ -40,7 +64,10 @@ fn asks_once_at_a_time_and_in_its_rhythm() {
     let start = Instant::now();
     let mut probe = ProbeState::new(spec(1, 1), start);
     let at = |s| start + Duration::from_secs(s);
-    assert!(!probe.ask(at(4)) && probe.ask(at(5)) && !probe.ask(at(30)), "an open question blocks the next");
+    assert!(
+        !probe.ask(at(4)) && probe.ask(at(5)) && !probe.ask(at(30)),
+        "an open question blocks the next"
+    );
     assert_eq!(probe.due(), None);
     probe.answered(true);
     assert_eq!(probe.due(), Some(at(15)));
