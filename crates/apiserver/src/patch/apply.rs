@@ -205,31 +205,32 @@ fn merge(place: &Place<'_>, live: Option<&Value>, config: &Value) -> Value {
     }
 }
 
-/// Applied items come in the order of the configuration; others keep their place before the next applied one.
+/// Applied items come in the order of the configuration; items of others keep their place relative to
+/// the live ones, and come before new ones.
 fn merge_items(
     place: &Place<'_>,
     live: &[(String, &Value)],
     config: &[(String, &Value)],
 ) -> Vec<Value> {
-    let in_config = |element: &str| config.iter().any(|(e, _)| e == element);
-    let mut out = Vec::with_capacity(live.len() + config.len());
+    let known = |element: &str| live.iter().find(|(e, _)| e == element).map(|(_, v)| *v);
     let mut rest = live.iter().peekable();
-    for (element, item) in config {
-        let known = live.iter().find(|(e, _)| e == element).map(|(_, v)| *v);
-        if known.is_some() {
-            while let Some((e, value)) = rest.next_if(|(e, _)| e != element) {
-                if !in_config(e) {
-                    out.push((*value).clone());
-                }
+    let mut out = Vec::with_capacity(live.len() + config.len());
+    for (at, (element, item)) in config.iter().enumerate() {
+        // Up to the next item that both have, what only the live list has goes first.
+        let shared = config[at..]
+            .iter()
+            .map(|(e, _)| e)
+            .find(|e| known(e).is_some());
+        while let Some((e, value)) = rest.next_if(|(e, _)| Some(e) != shared) {
+            if config.iter().all(|(c, _)| c != e) {
+                out.push((*value).clone());
             }
-            rest.next_if(|(e, _)| e == element);
         }
-        out.push(merge(&place.item(), known, item));
+        rest.next_if(|(e, _)| e == element);
+        out.push(merge(&place.item(), known(element), item));
     }
-    out.extend(
-        rest.filter(|(e, _)| !in_config(e))
-            .map(|(_, v)| (*v).clone()),
-    );
+    let left = rest.filter(|(e, _)| config.iter().all(|(c, _)| c != e));
+    out.extend(left.map(|(_, value)| (*value).clone()));
     out
 }
 
