@@ -113,7 +113,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         happened: 0,
         ticks: 0,
     };
-    run.to_the_end(stop, asked, served).await
+    run.until_ended(stop, asked, served).await
 }
 
 /// What happened to the cluster of the planned fault.
@@ -141,7 +141,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_the_end(
+    async fn until_ended(
         mut self,
         stop: CancellationToken,
         mut asked: tokio::sync::mpsc::Receiver<control::Asked>,
