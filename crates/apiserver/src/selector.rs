@@ -1,5 +1,8 @@
 //! Label and field selectors.
 
+#[cfg(test)]
+mod tests;
+
 use crate::status::Status;
 use serde_json::{Map, Value};
 
