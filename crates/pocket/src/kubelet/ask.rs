@@ -56,16 +56,14 @@ async fn answer(question: &Question) -> Result<(), String> {
             let request = request
                 .body(Empty::<Bytes>::new())
                 .map_err(|error| error.to_string())?;
-            let exchange = sender.send_request(request);
+            let mut exchange = std::pin::pin!(sender.send_request(request));
             let response = tokio::select! {
-                response = exchange => response.map_err(|error| format!("Get \"http://{host}:{port}{path}\": {error}"))?,
-                ended = connection => {
-                    return Err(match ended {
-                        Ok(()) => "the connection was closed without an answer".to_owned(),
-                        Err(error) => error.to_string(),
-                    });
-                }
+                response = exchange.as_mut() => response,
+                // A connection that ends with its answer ends before the answer is seen.
+                _ = connection => exchange.await,
             };
+            let response =
+                response.map_err(|error| format!("Get \"http://{host}:{port}{path}\": {error}"))?;
             let status = response.status();
             // As Kubernetes: redirects count as alive.
             if status.is_success() || status.is_redirection() {
@@ -84,4 +82,58 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     TcpStream::connect((host, port))
         .await
         .map_err(|error| format!("dial tcp {host}:{port}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Asks a server that gives `answer` and closes.
+    async fn asked(answer: &'static str) -> Result<(), String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("accept");
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.expect("read") > 0);
+            stream.write_all(answer.as_bytes()).await.expect("write");
+        });
+        let question = Question::Http {
+            host: "127.0.0.1".to_owned(),
+            port,
+            path: "/".to_owned(),
+            headers: Vec::new(),
+        };
+        let result = ask(&ProbeSpec {
+            question,
+            initial_delay: Duration::ZERO,
+            period: Duration::from_secs(1),
+            timeout: Duration::from_secs(30),
+            success_threshold: 1,
+            failure_threshold: 1,
+        })
+        .await;
+        server.await.expect("server");
+        result
+    }
+
+    #[tokio::test]
+    async fn answers_count_by_their_status_even_when_the_connection_ends_with_them() {
+        for (status, passes) in [
+            ("200 OK", true),
+            ("302 Found", true),
+            ("404 Not Found", false),
+            ("503 No", false),
+        ] {
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let got = asked(answer.leak()).await;
+            assert_eq!(got.is_ok(), passes, "{status} {got:?}");
+        }
+        assert!(asked("").await.is_err(), "no answer");
+        assert!(asked("nonsense\r\n\r\n").await.is_err());
+    }
 }

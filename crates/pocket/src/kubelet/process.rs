@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
@@ -31,7 +31,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Sends `signal` to the process and all it has started in its group.
+    /// Sends `signal` to the process; `KILL` to all it has started, too.
     pub(super) fn signal(&self, signal: Signal) {
         // Full means that it has been told already; closed means that it has ended.
         let _ = self.signals.try_send(signal);
@@ -137,29 +137,34 @@ pub(super) async fn start(
 }
 
 /// Waits for the end of `child`, passing signals on. Only this task reaps, so a signal never meets a reused id.
+///
+/// As with containers, the first process alone is asked to end, and nothing it has started outlives it.
 async fn attend(mut child: Child, mut wanted: mpsc::Receiver<Signal>) -> io::Result<ExitStatus> {
-    let group = child
+    let leader = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
-    let signal = |signal| {
-        if let Some(group) = group {
-            // The leader is not reaped, so the group exists.
-            let _ = kill_process_group(group, signal);
-        }
+    let Some(leader) = leader else {
+        return child.wait().await;
     };
-    loop {
+    let ended = loop {
         tokio::select! {
-            status = child.wait() => return status,
-            wanted = wanted.recv() => match wanted {
-                Some(wanted) => signal(wanted),
-                None => {
-                    signal(Signal::KILL);
-                    return child.wait().await;
+            ended = child.wait() => break ended,
+            // Nobody holds the handle any more: the pod is gone.
+            wanted = wanted.recv() => match wanted.unwrap_or(Signal::KILL) {
+                Signal::KILL => {
+                    // It is not reaped, so its group exists, unless it has not come to life yet; then it is alone.
+                    let _ = kill_process_group(leader, Signal::KILL);
+                    break child.wait().await;
                 }
+                // It may just have ended.
+                wanted => drop(kill_process(leader, wanted)),
             },
         }
-    }
+    };
+    // The kernel gives the number to no new process while members of the group are left; without any, this does nothing.
+    let _ = kill_process_group(leader, Signal::KILL);
+    ended
 }
 
 #[cfg(test)]
