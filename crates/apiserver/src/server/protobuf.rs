@@ -162,7 +162,7 @@ impl Decoder<'_> {
             Type::List(_) | Type::Map(_) => return Err(bad(field, "is a list in a list")),
         };
         let zero = matches!(&value, Value::String(s) if s.is_empty())
-            || value == Value::from(0)
+            || value == 0
             || value == Value::Bool(false);
         Ok((!(zero && field.omits_zero)).then_some(value))
     }

@@ -1,9 +1,11 @@
+//! What Kubernetes encodes, and what nobody should.
+
 use serde_json::{Value, json};
 
 use super::{ProtobufError, decode, schema::Schema, wire::WireError};
 
 /// What Kubernetes' own encoder makes of objects with every field set: protobuf in base64, then JSON.
-const VECTORS: &str = include_str!("../../../testdata/protobuf.txt");
+const VECTORS: &str = include_str!("vectors.txt");
 
 fn bytes(base64: &str) -> Vec<u8> {
     use base64::Engine;
@@ -42,6 +44,9 @@ fn differences(at: &str, decoded: &Value, expected: &Value) {
                 differences(&format!("{at}[{index}]"), a, b);
             }
         }
+        // Go writes an empty byte string or list in a map as null, which was dropped above.
+        (Value::String(a), Value::Null) if a.is_empty() && at.contains("ata.") => {}
+        (Value::Array(a), Value::Null) if a.is_empty() && at.contains(".extra.") => {}
         _ => assert_eq!(decoded, expected, "{at}"),
     }
 }
