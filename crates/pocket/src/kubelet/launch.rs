@@ -86,14 +86,16 @@ pub(super) async fn start(
         let events = events.clone();
         let logs = kubelet.logs.clone();
         let run = run.clone();
-        move |status| {
+        async move |status| {
             logs.end(&run);
-            // Each container has room for its end; without a worker nobody wants to know.
-            let _ = events.try_send(Event::Exited {
-                slot,
-                run: number,
-                status,
-            });
+            // Without a worker nobody wants to know.
+            let _ = events
+                .send(Event::Exited {
+                    slot,
+                    run: number,
+                    status,
+                })
+                .await;
         }
     };
     let launch = Launch {

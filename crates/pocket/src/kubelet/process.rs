@@ -106,10 +106,10 @@ pub(super) fn role(
 }
 
 /// Starts a process of its own group that dies with this one. `ended` is called once, when it has ended.
-pub(super) async fn start(
+pub(super) async fn start<Told: Future<Output = ()> + Send>(
     shim: &ProcessShim,
     launch: Launch,
-    ended: impl FnOnce(io::Result<ExitStatus>) + Send + 'static,
+    ended: impl FnOnce(io::Result<ExitStatus>) -> Told + Send + 'static,
 ) -> io::Result<Process> {
     let mut command = Command::new(&shim.program);
     command
@@ -132,7 +132,7 @@ pub(super) async fn start(
         .id()
         .ok_or_else(|| io::Error::other("the process has no id"))?;
     let (signals, wanted) = mpsc::channel(SIGNALS_MAX);
-    tokio::spawn(async move { ended(attend(child, wanted).await) });
+    tokio::spawn(async move { ended(attend(child, wanted).await).await });
     Ok(Process { pid, signals })
 }
 
