@@ -85,10 +85,10 @@ impl Pocket {
             let admin = Admin::new();
             let serving = admin.readiness().check("api");
             let admin = admin.bind(self.admin_listen).await?;
-            ready::write_admin_addr(&data_dir, admin.local_addr())?;
             let admin_address = admin.local_addr();
             let admin = tokio::spawn(admin.serve(stop.clone()));
             let pocket = Running::start(config).await?;
+            ready::write_admin_addr(&data_dir, admin_address)?;
             serving.ok(format!("serving on {}", pocket.api_addr()));
             let values = [
                 ("api", format!("https://{}", pocket.api_addr())),
