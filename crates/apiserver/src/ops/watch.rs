@@ -99,13 +99,17 @@ impl Api {
     ) -> ApiResult<WatchStream> {
         let wake = self.store.subscribe(&kind.storage);
         let mut queue = VecDeque::new();
+        let mut ended = false;
         let cursor = match (options.initial_events, options.after) {
             (InitialEvents::No, Some(after)) => {
                 let state = self.store.read();
                 not_from_the_future(after, state.revision())?;
-                state
-                    .events_after(&kind.storage, after, 1)
-                    .map_err(|e| too_old(after, e))?;
+                // Told as an event, as kube-apiserver does: clients list anew on such an event, while some
+                // (kube-rs among them) take a refused request for a passing failure and ask the same again.
+                if let Err(expired) = state.events_after(&kind.storage, after, 1) {
+                    queue.push_back(WatchEvent::Error(too_old(after, expired)));
+                    ended = true;
+                }
                 after
             }
             (InitialEvents::No, None) => self.store.read().revision(),
@@ -145,7 +149,7 @@ impl Api {
             next_bookmark: now + BOOKMARK_EVERY,
             deadline: now + options.timeout,
             shutdown,
-            ended: false,
+            ended,
         })
     }
 }
