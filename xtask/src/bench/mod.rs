@@ -24,7 +24,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     write: bool,
     /// Rounds of `gateway`: in each, every proxy has its turn. Call nothing a lead below ten.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Changes of `propagation`.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..))]
