@@ -1,13 +1,15 @@
 //! `tidegate gateway`: the data plane alone.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use tidegate_feed::FeedAddress;
 use tidegate_gateway::{Gateway as Running, GatewayConfig};
+use tidegate_model::Snapshot;
 use tidegate_runtime::{signals, telemetry};
 
 use crate::process::ready;
@@ -46,7 +48,7 @@ pub(crate) struct Gateway {
     admin_listen: SocketAddr,
     /// Threads that serve [default: one a core].
     #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    workers: Option<NonZero<usize>>,
     /// The name by which the hub knows it.
     #[arg(long, default_value = "gateway")]
     name: String,
@@ -55,6 +57,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         telemetry::init(telemetry::Format::Text, tracing::Level::INFO)?;
+        let snapshot = self.snapshot.as_deref().map(read_snapshot).transpose()?;
         // The workers bring their own threads: this one only carries the feed and the admin port.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -64,22 +67,36 @@ impl Gateway {
             let stop = signals::shutdown().context("listening for signals")?;
             let config = GatewayConfig {
                 name: self.name,
-                http_listen: self.http_listen,
-                workers: self.workers,
-                data_dir: self.data_dir.clone(),
+                http_listen: vec![self.http_listen],
+                workers: self.workers.map_or_else(cores, NonZero::get),
+                data_dir: Some(self.data_dir.clone()),
                 feed: self.feed,
-                admin_listen: self.admin_listen,
-                snapshot: self.snapshot,
+                admin_listen: Some(self.admin_listen),
+                snapshot,
             };
             let gateway = Running::start(config, stop).await?;
-            ready::write_admin_addr(&self.data_dir, gateway.admin_addr())?;
+            let addresses = gateway.http_addresses().first().copied();
+            let (http, admin) = addresses
+                .zip(gateway.admin_address())
+                .context("the gateway does not say where it serves")?;
+            ready::write_admin_addr(&self.data_dir, admin)?;
             let values = [
-                ("http", format!("http://{}", gateway.http_addr())),
-                ("admin", format!("http://{}", gateway.admin_addr())),
+                ("http", format!("http://{http}")),
+                ("admin", format!("http://{admin}")),
             ];
             eprintln!("{}", ready::line("gateway", &values, None));
-            gateway.ended().await?;
+            gateway.stopped().await;
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+fn read_snapshot(path: &Path) -> anyhow::Result<Snapshot> {
+    let context = || format!("--snapshot {}", path.display());
+    let json = std::fs::read(path).with_context(context)?;
+    serde_json::from_slice(&json).with_context(context)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }

@@ -1,6 +1,7 @@
 //! `tidegate server`: the hub with its embedded API, and the gateway beside it.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -53,7 +54,7 @@ pub(crate) struct Server {
     advertise: Vec<SocketAddr>,
     /// Threads of the gateway that serve [default: one a core].
     #[arg(long, value_name = "N")]
-    gateway_workers: Option<usize>,
+    gateway_workers: Option<NonZero<usize>>,
 }
 
 /// Where the gateway of a hub keeps its data.

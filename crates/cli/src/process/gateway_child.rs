@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub(crate) struct GatewayFlags {
     /// Where it serves; port 0 takes a free one, and the same one again next time.
     pub(crate) http_listen: SocketAddr,
     /// How many threads serve; one a core without.
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<NonZero<usize>>,
 }
 
 /// The gateway of this hub. Dropping it leaves the gateway serving.
