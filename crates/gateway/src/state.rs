@@ -2,9 +2,11 @@
 
 mod metrics;
 mod status;
+mod traffic;
 
 pub use crate::table::ApplyReport;
 pub use metrics::HealthMetrics;
+pub use traffic::{Traffic, TrafficMetrics};
 
 use crate::budget::RetryBudget;
 use crate::health::HealthTable;
@@ -22,6 +24,8 @@ pub struct Shared {
     pub health: Arc<HealthTable>,
     /// What may be sent twice.
     pub budget: RetryBudget,
+    /// What went through.
+    pub traffic: Traffic,
     applying: Mutex<()>,
 }
 
@@ -40,6 +44,7 @@ impl Shared {
             table: ArcSwap::from_pointee(Table::compile(&empty, None, &health).0),
             health,
             budget: RetryBudget::new(),
+            traffic: Traffic::default(),
             applying: Mutex::new(()),
         }
     }

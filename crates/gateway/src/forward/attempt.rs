@@ -4,7 +4,7 @@ use super::outgoing::poll_write_piece;
 use crate::choose::Pick;
 use crate::h1::{BadResponse, Method, ResponseHead};
 use crate::upstream::{poll_connected, start_connect};
-use crate::worker::{Buffer, Worker};
+use crate::worker::{Buffer, Worker, is_exhaustion};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
@@ -25,8 +25,14 @@ pub(crate) struct Attempt {
     pub(crate) written: usize,
     /// The connection was used before.
     pub(crate) reused: bool,
-    /// When the attempt is no longer waited for alone.
+    /// When it began.
+    pub(crate) begun: Tick,
+    /// When the connection must be there; after that, when the first byte of the answer should be.
     pub(crate) deadline: Tick,
+    /// Another attempt was begun because of this one's silence.
+    pub(crate) is_covered: bool,
+    /// The first byte of the answer was not there in time.
+    pub(crate) is_late: bool,
     state: State,
     /// The received bytes hold something that no head was looked for in yet.
     unread: bool,
@@ -59,6 +65,35 @@ pub(crate) enum Failure {
     Bad(BadResponse),
 }
 
+impl Failure {
+    /// A closed set of words, for the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "cannot connect",
+            Self::Closed => "closed",
+            Self::Bad(bad) => bad.as_str(),
+        }
+    }
+}
+
+/// On which connection an attempt begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    /// A kept one, if there is one.
+    Kept,
+    /// A new one.
+    New,
+}
+
+/// Why an attempt cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartError {
+    /// We have no descriptor, port or memory for it.
+    Exhausted,
+    /// The endpoint refuses or is unreachable.
+    Endpoint,
+}
+
 /// The parts of the request that an attempt needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending<'a> {
@@ -68,26 +103,26 @@ pub(crate) struct Sending<'a> {
 }
 
 impl Attempt {
-    /// Starts on a kept connection if there is one and `fresh` is false.
+    /// Starts.
     ///
     /// # Errors
     /// The pick back, when the kernel refuses at once.
     pub(crate) fn start(
         worker: &Worker,
         pick: Pick,
-        fresh: bool,
+        connection: Connection,
         connect: Duration,
-    ) -> Result<Self, Pick> {
+    ) -> Result<Self, (Pick, StartError)> {
         let address = pick.address();
         let now = worker.now();
-        let kept = match fresh {
-            true => None,
-            false => worker.pools.take(address, now),
+        let kept = match connection {
+            Connection::New => None,
+            Connection::Kept => worker.pools.take(address, now),
         };
         let reused = kept.is_some();
         let stream = match kept.map_or_else(|| start_connect(address), Ok) {
             Ok(stream) => stream,
-            Err(_) => return Err(pick),
+            Err(error) => return Err((pick, start_error(&error))),
         };
         let (state, deadline) = match reused {
             true => (State::Sending, Tick::END),
@@ -99,7 +134,10 @@ impl Attempt {
             received: None,
             written: 0,
             reused,
+            begun: now,
             deadline,
+            is_covered: false,
+            is_late: false,
             state,
             unread: false,
         })
@@ -191,12 +229,21 @@ impl Attempt {
             match ready!(filled) {
                 Ok(0) => return Poll::Ready(Progress::Failed(Failure::Closed)),
                 Ok(_) => {
-                    self.pick.heard(worker.now());
+                    self.pick.byte_seen(worker.now());
                     self.unread = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Poll::Ready(Progress::Failed(Failure::Closed)),
             }
         }
+    }
+}
+
+fn start_error(error: &io::Error) -> StartError {
+    // EADDRNOTAVAIL: every local port towards this address is in use.
+    let no_port = error.kind() == io::ErrorKind::AddrNotAvailable;
+    match no_port || is_exhaustion(error) {
+        true => StartError::Exhausted,
+        false => StartError::Endpoint,
     }
 }

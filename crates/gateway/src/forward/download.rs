@@ -2,7 +2,7 @@
 
 use super::outgoing::poll_write_piece;
 use crate::h1::{BodyDecoder, BodyEncoder, ResponseFraming};
-use crate::worker::{Buffer, BUFFER_LEN};
+use crate::worker::{BUFFER_LEN, Buffer};
 use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
 

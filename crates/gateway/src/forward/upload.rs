@@ -54,6 +54,11 @@ impl Upload {
         self.decoder.is_done() && self.consumed == 0 && self.after.is_empty()
     }
 
+    /// Whether it is the client that the rest is waited for from.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.consumed == 0 && self.after.is_empty()
+    }
+
     /// Moves what `input` holds of the body behind the head in `out`, so that it is sent with it.
     ///
     /// # Errors
@@ -91,8 +96,13 @@ impl Upload {
         loop {
             if self.consumed > 0 || !self.after.is_empty() {
                 let parts = [&self.before[..], &input.data()[..self.payload], self.after];
-                ready!(poll_write_piece(endpoint, context, parts, &mut self.written))
-                    .map_err(|_| UploadFailure::Endpoint)?;
+                ready!(poll_write_piece(
+                    endpoint,
+                    context,
+                    parts,
+                    &mut self.written
+                ))
+                .map_err(|_| UploadFailure::Endpoint)?;
                 input.consume(self.consumed);
                 self.consumed = 0;
                 self.payload = 0;
@@ -103,8 +113,8 @@ impl Upload {
             }
             if input.is_empty() {
                 input.make_room(HEAD_MAX);
-                let count = ready!(input.poll_fill(client, context))
-                    .map_err(|_| UploadFailure::Client)?;
+                let count =
+                    ready!(input.poll_fill(client, context)).map_err(|_| UploadFailure::Client)?;
                 if count == 0 {
                     return Poll::Ready(Err(UploadFailure::Client));
                 }

@@ -15,10 +15,19 @@ pub(crate) struct Chunked {
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// In the digits of a size line.
-    Size { digits: u32, value: u64 },
-    Extension { value: u64 },
-    SizeLf { value: u64 },
-    Data { left: u64 },
+    Size {
+        digits: u32,
+        value: u64,
+    },
+    Extension {
+        value: u64,
+    },
+    SizeLf {
+        value: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     TrailerStart,
@@ -39,7 +48,10 @@ const DIGITS_MAX: u32 = 16;
 impl Chunked {
     pub(crate) fn new() -> Self {
         Self {
-            state: State::Size { digits: 0, value: 0 },
+            state: State::Size {
+                digits: 0,
+                value: 0,
+            },
             extension_bytes: 0,
             trailer_bytes: 0,
         }
@@ -51,7 +63,9 @@ impl Chunked {
         let mut payload = 0;
         while at < buf.len() {
             if let State::Data { left } = self.state {
-                let here = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len() - at);
+                let here = usize::try_from(left)
+                    .unwrap_or(usize::MAX)
+                    .min(buf.len() - at);
                 if payload != at {
                     buf.copy_within(at..at + here, payload);
                 }
@@ -102,7 +116,10 @@ impl Chunked {
             (State::SizeLf { value: 0 }, b'\n') => State::TrailerStart,
             (State::SizeLf { value }, b'\n') => State::Data { left: value },
             (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::Size { digits: 0, value: 0 },
+            (State::DataLf, b'\n') => State::Size {
+                digits: 0,
+                value: 0,
+            },
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::TrailerStart | State::TrailerName, b) if is_token(b) => {
                 self.count_trailer()?;

@@ -59,7 +59,9 @@ fn must_reach_the_end(name: &[u8]) -> bool {
         "x-real-ip",
         "x-request-id",
     ];
-    NAMES.iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
+    NAMES
+        .iter()
+        .any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
         || name
             .get(..12)
             .is_some_and(|head| head.eq_ignore_ascii_case(b"x-forwarded-"))

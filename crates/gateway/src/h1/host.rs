@@ -21,7 +21,9 @@ pub(super) fn host_len(value: &[u8]) -> Option<usize> {
         [] => Some(host.len()),
         [b':', port @ ..] if (1..=5).contains(&port.len()) => {
             let number = port.iter().try_fold(0_u32, |sum, digit| {
-                digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0'))
+                digit
+                    .is_ascii_digit()
+                    .then(|| sum * 10 + u32::from(digit - b'0'))
             })?;
             (number <= u32::from(u16::MAX)).then_some(host.len())
         }

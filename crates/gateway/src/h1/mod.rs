@@ -22,12 +22,14 @@ mod request;
 mod response;
 mod rewrite;
 
-pub(crate) use body::{BodyDecoder, BodyEncoder, BodyError};
-pub(crate) use lines::{Line, Span};
+pub(crate) use body::{BodyDecoder, BodyEncoder};
+pub(crate) use lines::Line;
 pub(crate) use refusal::{BadResponse, Refusal};
 pub(crate) use request::{Framing, Method, RequestHead, Version};
-pub(crate) use response::{ResponseHead, ResponseFraming};
-pub(crate) use rewrite::{ClientSide, Identity, Persistence, write_interim, write_request, write_response};
+pub(crate) use response::{ResponseFraming, ResponseHead};
+pub(crate) use rewrite::{
+    ClientSide, Identity, Persistence, write_interim, write_request, write_response,
+};
 
 /// The longest head, request or response, in bytes (B16): large enough for every cookie a browser
 /// keeps for a site, small enough that ten thousand half-sent heads fit into memory.

@@ -103,6 +103,11 @@ impl RequestHead {
         }
     }
 
+    /// Whether bytes of a body follow the head.
+    pub(crate) fn has_body(&self) -> bool {
+        !matches!(self.framing, Framing::None | Framing::Length(0))
+    }
+
     /// Whether the connection may carry another request after this one.
     pub(crate) fn keeps_alive(&self) -> bool {
         match self.version {
@@ -236,12 +241,17 @@ impl RequestHead {
         let mut start = self.path.start as usize;
         if target.first() != Some(&b'/') {
             // RFC 9112 3.2.2; a target in any other form is nothing a reverse proxy could route.
-            let is_http = target.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"http://"));
+            let is_http = target
+                .get(..7)
+                .is_some_and(|s| s.eq_ignore_ascii_case(b"http://"));
             if !is_http {
                 return Err(Refusal::TargetForm);
             }
             let rest = &target[7..];
-            let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+            let end = rest
+                .iter()
+                .position(|b| matches!(b, b'/' | b'?'))
+                .unwrap_or(rest.len());
             if !rest[..end].eq_ignore_ascii_case(self.host.of(buf)) {
                 return Err(Refusal::HostMismatch);
             }
@@ -249,7 +259,10 @@ impl RequestHead {
         }
         let end = self.path.end as usize;
         let rest = &buf[start..end];
-        let path_end = rest.iter().position(|b| *b == b'?').map_or(end, |at| start + at);
+        let path_end = rest
+            .iter()
+            .position(|b| *b == b'?')
+            .map_or(end, |at| start + at);
         self.path = Span::new(start, path_end);
         self.query = Span::new(path_end, end);
         check_percent(rest)
@@ -278,15 +291,22 @@ pub(super) fn content_length(value: &[u8]) -> Option<u64> {
         return None;
     }
     let number = value.iter().try_fold(0_u64, |sum, digit| {
-        digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'))
+        digit
+            .is_ascii_digit()
+            .then(|| sum * 10 + u64::from(digit - b'0'))
     })?;
     (number <= i64::MAX as u64).then_some(number)
 }
 
 /// All Transfer-Encoding lines together must say `chunked` and nothing else.
 fn check_codings(buf: &[u8], lines: &[Line]) -> Result<(), Refusal> {
-    let coded = || lines.iter().filter(|line| line.known == Known::TransferEncoding);
-    let has_tab = coded().any(|line| buf[line.name.end as usize..line.end as usize].contains(&b'\t'));
+    let coded = || {
+        lines
+            .iter()
+            .filter(|line| line.known == Known::TransferEncoding)
+    };
+    let has_tab =
+        coded().any(|line| buf[line.name.end as usize..line.end as usize].contains(&b'\t'));
     let mut members = 0;
     let mut chunked = 0;
     let mut last_is_chunked = false;
@@ -319,4 +339,3 @@ fn check_percent(target: &[u8]) -> Result<(), Refusal> {
     }
     Ok(())
 }
-

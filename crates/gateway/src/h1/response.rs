@@ -105,7 +105,11 @@ impl ResponseHead {
         let digit = |at: usize| u16::from(buf[at] - b'0');
         self.status = digit(9) * 100 + digit(10) * 10 + digit(11);
         self.status_text = Span::new(9, end);
-        self.version = if buf[7] == b'0' { Version::Http10 } else { Version::Http11 };
+        self.version = if buf[7] == b'0' {
+            Version::Http10
+        } else {
+            Version::Http11
+        };
         Ok(Scan::Done(end + 2))
     }
 

@@ -44,12 +44,20 @@ pub(crate) fn write_request(
     out.extend_from_slice(path);
     out.extend_from_slice(head.query.of(buf));
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    copy_lines(buf, &head.lines, head.connection.names_headers, out, |known| match known {
-        Known::Host | Known::ContentLength | Known::Other => true,
-        // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
-        Known::Expect => head.version == Version::Http11 && head.framing != Framing::None,
-        Known::Connection | Known::HopByHop | Known::Identity | Known::TransferEncoding => false,
-    });
+    copy_lines(
+        buf,
+        &head.lines,
+        head.connection.names_headers,
+        out,
+        |known| match known {
+            Known::Host | Known::ContentLength | Known::Other => true,
+            // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
+            Known::Expect => head.version == Version::Http11 && head.framing != Framing::None,
+            Known::Connection | Known::HopByHop | Known::Identity | Known::TransferEncoding => {
+                false
+            }
+        },
+    );
     if head.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -70,7 +78,10 @@ pub(crate) fn write_response(
     client: ClientSide,
     out: &mut Vec<u8>,
 ) -> (BodyEncoder, Persistence) {
-    let ends_by_close = matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose);
+    let ends_by_close = matches!(
+        head.framing,
+        ResponseFraming::Chunked | ResponseFraming::UntilClose
+    );
     let (encoder, persistence) = match (ends_by_close, client.version) {
         (false, _) => (BodyEncoder::Plain, client.persistence),
         (true, Version::Http11) => (BodyEncoder::Chunked, client.persistence),
@@ -80,10 +91,18 @@ pub(crate) fn write_response(
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status_text.of(buf));
     out.extend_from_slice(b"\r\n");
-    copy_lines(buf, &head.lines, head.connection.names_headers, out, |known| match known {
-        Known::Host | Known::ContentLength | Known::Other | Known::Expect | Known::Identity => true,
-        Known::Connection | Known::HopByHop | Known::TransferEncoding => false,
-    });
+    copy_lines(
+        buf,
+        &head.lines,
+        head.connection.names_headers,
+        out,
+        |known| match known {
+            Known::Host | Known::ContentLength | Known::Other | Known::Expect | Known::Identity => {
+                true
+            }
+            Known::Connection | Known::HopByHop | Known::TransferEncoding => false,
+        },
+    );
     if encoder == BodyEncoder::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -103,16 +122,22 @@ pub(crate) fn write_interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) 
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status_text.of(buf));
     out.extend_from_slice(b"\r\n");
-    copy_lines(buf, &head.lines, head.connection.names_headers, out, |known| match known {
-        Known::Other => true,
-        Known::Host
-        | Known::ContentLength
-        | Known::Expect
-        | Known::Identity
-        | Known::Connection
-        | Known::HopByHop
-        | Known::TransferEncoding => false,
-    });
+    copy_lines(
+        buf,
+        &head.lines,
+        head.connection.names_headers,
+        out,
+        |known| match known {
+            Known::Other => true,
+            Known::Host
+            | Known::ContentLength
+            | Known::Expect
+            | Known::Identity
+            | Known::Connection
+            | Known::HopByHop
+            | Known::TransferEncoding => false,
+        },
+    );
     out.extend_from_slice(b"\r\n");
 }
 

@@ -33,6 +33,7 @@ pub use backend::{BackendHealth, Policy};
 pub use cluster::{ClusterState, Fleet};
 pub use endpoint::{Availability, EndpointId, EndpointState, Outcome, RAMP_FLOOR, Unavailable};
 pub use latency::LatencyEstimate;
+pub(crate) use sharded::Sharded;
 pub use table::HealthTable;
 
 #[cfg(test)]

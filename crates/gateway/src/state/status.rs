@@ -37,6 +37,7 @@ impl Shared {
             "self_suspect": self.health.self_suspect(),
             "clusters": clusters,
             "backends": backends,
+            "traffic": self.traffic.to_json(),
         })
     }
 }

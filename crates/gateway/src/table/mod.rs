@@ -40,6 +40,12 @@ struct Hosts {
     any: Option<Arc<HostRoutes>>,
 }
 
+impl Hosts {
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.wildcard.is_empty() && self.any.is_none()
+    }
+}
+
 impl Table {
     /// What it was compiled from.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
@@ -49,6 +55,11 @@ impl Table {
     /// The place of its snapshot in the order of snapshots.
     pub fn generation(&self) -> Generation {
         self.snapshot.generation
+    }
+
+    /// Whether no snapshot was ever applied.
+    pub(crate) fn is_unset(&self) -> bool {
+        self.snapshot.generation == Generation(0) && self.hosts.is_empty()
     }
 
     /// Settings of the whole gateway.

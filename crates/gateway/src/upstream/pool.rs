@@ -63,11 +63,6 @@ impl Pools {
             !idle.is_empty()
         });
     }
-
-    /// Closes all connections.
-    pub(crate) fn clear(&self) {
-        self.by_endpoint.borrow_mut().clear();
-    }
 }
 
 /// Whether neither bytes nor an end have come. Costs a system call only if the event loop has seen

@@ -3,6 +3,7 @@
 use super::buffer::Buffer;
 use crate::forward::Attempt;
 use crate::h1::{RequestHead, ResponseHead};
+use crate::health::EndpointId;
 use std::cell::RefCell;
 
 /// The working memory of one request, lent to a connection when its first byte arrives and given back
@@ -19,6 +20,8 @@ pub(crate) struct Scratch {
     pub(crate) response: ResponseHead,
     /// Head of the answer and framing of its body, for the client.
     pub(crate) response_out: Vec<u8>,
+    /// Endpoints tried for this request.
+    pub(crate) tried: Vec<EndpointId>,
     /// Attempts under way; empty between requests.
     pub(crate) attempts: Vec<Attempt>,
 }
@@ -26,6 +29,10 @@ pub(crate) struct Scratch {
 /// Working memory that nobody uses at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct ScratchPool {
+    #[expect(
+        clippy::vec_box,
+        reason = "they are handed out and taken back by pointer, for every request"
+    )]
     scratches: RefCell<Vec<Box<Scratch>>>,
     buffers: RefCell<Vec<Buffer>>,
 }
@@ -45,6 +52,7 @@ impl ScratchPool {
                 request_out: Vec::new(),
                 response: ResponseHead::default(),
                 response_out: Vec::new(),
+                tried: Vec::new(),
                 attempts: Vec::new(),
             }),
         }
@@ -52,8 +60,12 @@ impl ScratchPool {
 
     pub(crate) fn give(&self, mut scratch: Box<Scratch>) {
         scratch.attempts.clear();
+        scratch.tried.clear();
         scratch.input.clear();
-        let large = scratch.request_out.capacity().max(scratch.response_out.capacity());
+        let large = scratch
+            .request_out
+            .capacity()
+            .max(scratch.response_out.capacity());
         let mut kept = self.scratches.borrow_mut();
         if kept.len() < KEPT && large <= KEPT_OUTPUT_LEN && !scratch.input.is_oversized() {
             kept.push(scratch);

@@ -106,8 +106,7 @@ impl Rig {
                 .insert(name, vec![Endpoint { address: *address }]);
         }
         let id = BackendId::new("shop", "web", "80").unwrap();
-        let backend = self.health.upsert(&id, &content);
-        backend
+        self.health.upsert(&id, &content)
     }
 
     async fn until(&self, backend: &BackendHealth, at: usize, expect: Availability) {

@@ -1,0 +1,108 @@
+//! Answers of the gateway itself: short, plain, and saying what is wrong.
+
+use crate::h1::{Method, Persistence, Refusal};
+use std::io::Write;
+
+/// Why the gateway answers in a backend's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnAnswer {
+    /// The request is not acceptable.
+    Refused(Refusal),
+    /// A route says so: this status and an empty body.
+    Bare(u16),
+    /// No route matches.
+    NoRoute,
+    /// There is no snapshot yet: what is served is unknown, which is not "nothing".
+    NoConfiguration,
+    /// The backend has no endpoint left to try.
+    NoEndpoint,
+    /// The gateway has run out of descriptors or memory.
+    Exhausted,
+    /// Every endpoint that was tried failed.
+    BadGateway,
+    /// No endpoint answered in time.
+    Timeout,
+}
+
+impl OwnAnswer {
+    /// The status the client sees.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::Refused(refusal) => refusal.status(),
+            Self::Bare(status) => status,
+            Self::NoRoute => 404,
+            Self::BadGateway => 502,
+            Self::NoConfiguration | Self::NoEndpoint | Self::Exhausted => 503,
+            Self::Timeout => 504,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Bare(_) => "",
+            Self::NoRoute => "no route matches this host and path",
+            Self::NoConfiguration => "the gateway has no configuration yet",
+            Self::NoEndpoint => "no endpoint can serve this request",
+            Self::Exhausted => "the gateway has run out of resources",
+            Self::BadGateway => "no endpoint gave a usable answer",
+            Self::Timeout => "no endpoint answered in time",
+        }
+    }
+
+    /// Appends the whole answer.
+    pub(crate) fn write(self, method: Method, persistence: Persistence, out: &mut Vec<u8>) {
+        let status = self.status();
+        let text = self.text();
+        // Writing to a vector cannot fail.
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\n", phrase(status));
+        if self == Self::Refused(Refusal::MethodNotAllowed) {
+            out.extend_from_slice(b"Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+        }
+        let end = match text {
+            "" => "",
+            _ => "\n",
+        };
+        if !text.is_empty() {
+            out.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
+        }
+        // 204 and 304 have no body by definition, so no length either (RFC 9110 8.6).
+        if !matches!(status, 204 | 304) {
+            let _ = write!(out, "Content-Length: {}\r\n", text.len() + end.len());
+        }
+        if persistence == Persistence::Close {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        if method != Method::Head {
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(end.as_bytes());
+        }
+    }
+}
+
+/// The usual reason phrase; nobody may rely on it (RFC 9112 4).
+fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

@@ -1,0 +1,242 @@
+//! The client's end of a connection: waiting, reading heads, writing answers, ending.
+
+use super::{After, OwnAnswer};
+use crate::h1::{HEAD_MAX, Method, Persistence, Refusal, Version};
+use crate::worker::{Scratch, TimerKey, Worker};
+use socket2::SockRef;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tidegate_runtime::Tick;
+use tokio::io::{AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A client's connection. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) stream: TcpStream,
+    /// Its address as text.
+    pub(crate) address: String,
+    timer: TimerKey,
+}
+
+/// What came of reading a head.
+#[derive(Debug)]
+pub(super) enum HeadRead {
+    /// It stands in the scratch.
+    Complete,
+    /// The client has left.
+    Gone,
+    /// It is not acceptable.
+    Refused(Refusal),
+}
+
+/// How long an idle connection may still send a request when the gateway ends. Closing at once would
+/// meet requests that are on their way.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
+/// How long a client may go on sending what nobody wants to read.
+const LINGER: Duration = Duration::from_secs(2);
+/// And how much of it.
+const LINGER_BYTES: usize = 1024 * 1024;
+/// The largest head, and the CRLF that may stand before it.
+const INPUT_MAX: usize = HEAD_MAX + 1024;
+
+impl Client {
+    pub(crate) fn new(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) -> Self {
+        worker.connection_begins();
+        let timer = worker.timers.add();
+        Self {
+            worker,
+            stream,
+            address: peer.to_canonical().to_string(),
+            timer,
+        }
+    }
+
+    /// Whether `deadline` is over; if not, the task is woken when it is.
+    pub(crate) fn expired(&self, deadline: Tick, context: &Context<'_>) -> bool {
+        if self.worker.now() >= deadline {
+            return true;
+        }
+        self.worker
+            .timers
+            .set(self.timer, deadline, context.waker());
+        false
+    }
+
+    /// Waits for the first byte of a request; false when there will be none. A connection that never
+    /// sent anything is given the time of a head only.
+    pub(super) async fn wait(&mut self, first: bool) -> bool {
+        let since = self.worker.now();
+        let limit = {
+            let table = self.worker.table();
+            match first {
+                true => table.settings().timeouts.request_head,
+                false => table.settings().timeouts.client_idle,
+            }
+        };
+        poll_fn(|context| {
+            if let Poll::Ready(ready) = self.stream.poll_read_ready(context) {
+                return Poll::Ready(ready.is_ok());
+            }
+            let mut deadline = since + limit;
+            if let Some(draining) = self.worker.draining() {
+                deadline = deadline.min(draining + DRAIN_GRACE);
+            }
+            match self.expired(deadline, context) {
+                true => Poll::Ready(false),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Reads the head of a request, of which the input may hold a part or more.
+    pub(super) async fn read_head(&mut self, scratch: &mut Scratch) -> HeadRead {
+        let mut deadline = None;
+        // Looked at again only when a line has been completed: a head that comes byte by byte must not
+        // be read a thousand times.
+        let mut line_ended = !scratch.input.is_empty();
+        poll_fn(|context| {
+            loop {
+                if line_ended {
+                    line_ended = false;
+                    match scratch.request.parse(scratch.input.data()) {
+                        Ok(true) => return Poll::Ready(HeadRead::Complete),
+                        Ok(false) => {}
+                        Err(refusal) => return Poll::Ready(HeadRead::Refused(refusal)),
+                    }
+                }
+                scratch.input.make_room(INPUT_MAX);
+                let before = scratch.input.len();
+                match scratch.input.poll_fill(&mut self.stream, context) {
+                    Poll::Ready(Ok(1..)) => {
+                        let new = &scratch.input.data()[before..];
+                        let full = scratch.input.len() >= INPUT_MAX;
+                        line_ended = full || new.contains(&b'\n');
+                    }
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(HeadRead::Gone),
+                    Poll::Pending => {
+                        let deadline = *deadline.get_or_insert_with(|| {
+                            let table = self.worker.table();
+                            self.worker.now() + table.settings().timeouts.request_head
+                        });
+                        if !self.expired(deadline, context) {
+                            return Poll::Pending;
+                        }
+                        return Poll::Ready(match scratch.input.is_empty() {
+                            true => HeadRead::Gone,
+                            false => HeadRead::Refused(Refusal::HeadTimeout),
+                        });
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Writes an answer of the gateway itself.
+    pub(crate) async fn answer(
+        &mut self,
+        scratch: &mut Scratch,
+        answer: OwnAnswer,
+        persistence: Persistence,
+    ) -> After {
+        self.worker.shared.traffic.own_answer(answer.status());
+        let persistence = match scratch.request.version {
+            // A client that asked for it is told by write_response; here closing is simpler.
+            Version::Http10 => Persistence::Close,
+            Version::Http11 => persistence,
+        };
+        let method = match answer {
+            // The head may be that of the request before.
+            OwnAnswer::Refused(_) => Method::Get,
+            _ => scratch.request.method,
+        };
+        scratch.response_out.clear();
+        answer.write(method, persistence, &mut scratch.response_out);
+        match (self.write_all(&scratch.response_out).await, persistence) {
+            (true, Persistence::KeepAlive) => After::KeepAlive,
+            (true, Persistence::Close) => After::Close,
+            (false, _) => After::Reset,
+        }
+    }
+
+    /// Writes all of `bytes`; false when the client does not take them.
+    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> bool {
+        let limit = self.worker.table().settings().timeouts.body_idle;
+        let deadline = self.worker.now() + limit;
+        let mut written = 0;
+        poll_fn(|context| {
+            while written < bytes.len() {
+                let stream = Pin::new(&mut self.stream);
+                match stream.poll_write(context, &bytes[written..]) {
+                    Poll::Ready(Ok(count @ 1..)) => written += count,
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+                    Poll::Pending if self.expired(deadline, context) => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await
+    }
+
+    /// Whether the client has left while it is waited for something else. `ahead` remembers that it
+    /// has sent more, behind which its end cannot be seen.
+    pub(crate) fn has_left(&mut self, context: &mut Context<'_>, ahead: &mut bool) -> bool {
+        if *ahead {
+            return false;
+        }
+        let mut byte = [0];
+        match self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(1..)) => {
+                *ahead = true;
+                false
+            }
+            Poll::Ready(Ok(0) | Err(_)) => true,
+        }
+    }
+
+    /// Ends the connection in a way that lets the client read the answer although it is still sending.
+    pub(super) async fn linger(mut self) {
+        let shut = poll_fn(|context| Pin::new(&mut self.stream).poll_shutdown(context)).await;
+        if shut.is_err() {
+            return;
+        }
+        let deadline = self.worker.now() + LINGER;
+        let mut buffer = self.worker.scratch.take_buffer();
+        let mut left = LINGER_BYTES;
+        poll_fn(|context| {
+            loop {
+                buffer.clear();
+                match buffer.poll_fill(&mut self.stream, context) {
+                    Poll::Ready(Ok(count @ 1..)) if count < left => left -= count,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.expired(deadline, context) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+        self.worker.scratch.give_buffer(buffer);
+    }
+
+    /// Resets the connection.
+    pub(super) fn reset(self) {
+        // If it fails, the client sees an ordinary end, and a length that does not fit.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.worker.timers.remove(self.timer);
+        self.worker.connection_ends();
+    }
+}

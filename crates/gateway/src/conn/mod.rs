@@ -1,0 +1,124 @@
+//! A client's connection: one request after the other, until one side has enough.
+//!
+//! ```text
+//! serve: wait (owns no buffer) -> read_head -> admit -> route -> forward -> wait ...
+//!                                     |          |        |         |
+//!                                     '----------+--------+---------'--> answer: the gateway's own
+//! ```
+
+mod admit;
+mod answer;
+mod client;
+
+pub(crate) use answer::OwnAnswer;
+pub(crate) use client::Client;
+
+use crate::forward;
+use crate::h1::{Persistence, Refusal};
+use crate::table::RouteAction;
+use crate::worker::Scratch;
+use client::HeadRead;
+
+/// What becomes of the connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request may come.
+    KeepAlive,
+    /// It is closed; everything the client sent was read.
+    Close,
+    /// It is closed, but the client may still be sending: reading on for a moment lets it read the
+    /// answer before a reset destroys it.
+    Linger,
+    /// It is reset, so that the client does not take a part of an answer for the whole.
+    Reset,
+}
+
+/// Serves the connection to its end.
+pub(crate) async fn serve(mut client: Client) {
+    let mut first = true;
+    while client.wait(first).await {
+        first = false;
+        let mut scratch = client.worker.scratch.take();
+        let after = serve_burst(&mut client, &mut scratch).await;
+        client.worker.scratch.give(scratch);
+        match after {
+            After::KeepAlive => {}
+            After::Close => return,
+            After::Linger => return client.linger().await,
+            After::Reset => return client.reset(),
+        }
+    }
+}
+
+/// Serves requests while bytes of the next one are there already.
+async fn serve_burst(client: &mut Client, scratch: &mut Scratch) -> After {
+    loop {
+        match client.read_head(scratch).await {
+            HeadRead::Complete => {}
+            HeadRead::Gone => return After::Close,
+            HeadRead::Refused(refusal) => return refuse(client, scratch, refusal).await,
+        }
+        let under_way = client.worker.request_begins();
+        let after = serve_request(client, scratch).await;
+        drop(under_way);
+        if after != After::KeepAlive || scratch.input.is_empty() {
+            return after;
+        }
+    }
+}
+
+async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
+    let table = client.worker.table();
+    let settings = table.settings();
+    let admitted = match admit::admit(&table, scratch, client) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(client, scratch, refusal).await,
+    };
+    let persistence = match scratch.request.keeps_alive() && client.worker.draining().is_none() {
+        true => Persistence::KeepAlive,
+        false => Persistence::Close,
+    };
+    let answer = match admitted.route.map(|entry| &entry.action) {
+        Some(RouteAction::Forward(to)) => {
+            let request = forward::Request {
+                to,
+                settings,
+                persistence,
+            };
+            return forward::forward(client, scratch, request).await;
+        }
+        Some(RouteAction::Respond(status)) => OwnAnswer::Bare(*status),
+        None if table.is_unset() => OwnAnswer::NoConfiguration,
+        None => OwnAnswer::NoRoute,
+    };
+    answer_and_skip(client, scratch, answer, persistence).await
+}
+
+/// Answers a request that no backend saw. Its body, if it has one, is not read: the connection ends.
+async fn answer_and_skip(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    answer: OwnAnswer,
+    persistence: Persistence,
+) -> After {
+    let bodiless = !scratch.request.has_body();
+    let persistence = match bodiless {
+        true => persistence,
+        false => Persistence::Close,
+    };
+    scratch.input.consume(scratch.request.length);
+    let after = client.answer(scratch, answer, persistence).await;
+    match (after, bodiless) {
+        (After::Close, false) => After::Linger,
+        (after, _) => after,
+    }
+}
+
+/// Answers what is not passed on; nothing that follows it can be trusted to begin where it seems to.
+async fn refuse(client: &mut Client, scratch: &mut Scratch, refusal: Refusal) -> After {
+    let answer = OwnAnswer::Refused(refusal);
+    match client.answer(scratch, answer, Persistence::Close).await {
+        After::KeepAlive | After::Close | After::Linger => After::Linger,
+        After::Reset => After::Reset,
+    }
+}

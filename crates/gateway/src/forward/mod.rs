@@ -1,0 +1,257 @@
+//! Passing a request on: body -> attempts -> answer.
+//!
+//! ```text
+//! hold the body, if it is small and the request may be sent twice
+//! Exchange: attempts at endpoints, one or several at a time, until one has the head of an answer
+//! relay: the answer's body to the client; the rest of the request's body to the endpoint
+//! ```
+//!
+//! All of it is one task that polls its sockets in place: no future, channel or copy for an attempt.
+
+mod attempt;
+mod download;
+mod exchange;
+mod outgoing;
+mod relay;
+mod upload;
+
+pub(crate) use attempt::Attempt;
+
+use crate::conn::{After, Client, OwnAnswer};
+use crate::h1::{Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
+use crate::table::ForwardEntry;
+use crate::worker::Scratch;
+use exchange::{Exchange, Rules, Turn};
+use std::future::poll_fn;
+use std::task::Poll;
+use tidegate_model::Settings;
+use upload::{Upload, UploadFailure};
+
+/// What is to be done with the request whose head stands in the scratch, rewritten, in `request_out`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// Where it goes.
+    pub(crate) to: &'a ForwardEntry,
+    pub(crate) settings: &'a Settings,
+    /// Whether the client's connection may go on.
+    pub(crate) persistence: Persistence,
+}
+
+/// A body up to this size is held, so that the request can be sent again.
+const HELD_BODY_MAX: usize = 64 * 1024;
+
+/// Passes the request on and the answer back.
+pub(crate) async fn forward(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: Request<'_>,
+) -> After {
+    let mut upload = Upload::new(scratch.request.framing);
+    scratch.input.consume(scratch.request.length);
+    if let Err(refusal) = upload.take_buffered(&mut scratch.input, &mut scratch.request_out) {
+        return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
+    }
+    if may_hold(scratch, &upload) {
+        match hold_body(client, scratch, &mut upload, request.settings).await {
+            Held::Yes => {}
+            Held::Gone => return After::Close,
+            Held::Refused(refusal) => {
+                return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
+            }
+        }
+    }
+    let rules = Rules {
+        to: request.to,
+        settings: request.settings,
+        method: scratch.request.method,
+        repeatable: scratch.request.method.is_idempotent() && upload.is_done(),
+    };
+    let mut exchange = Exchange::new(rules, client.worker.now());
+    scratch.tried.clear();
+    loop {
+        match next_turn(client, scratch, &mut exchange, &mut upload).await {
+            Event::Head(winner) => {
+                return relay::relay(client, scratch, request, winner, upload).await;
+            }
+            Event::Interim(at) => {
+                if !pass_interim(client, scratch, at).await {
+                    return After::Close;
+                }
+            }
+            Event::Failed(answer) => {
+                scratch.attempts.clear();
+                // Whether the connection goes on is up to the body.
+                let whole = upload.is_done();
+                let persistence = match whole {
+                    true => request.persistence,
+                    false => Persistence::Close,
+                };
+                let after = client.answer(scratch, answer, persistence).await;
+                return linger_unless(whole, after);
+            }
+            Event::Refused(refusal) => {
+                scratch.attempts.clear();
+                return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
+            }
+            Event::ClientGone => return After::Close,
+        }
+    }
+}
+
+async fn give_up(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    answer: OwnAnswer,
+    upload: &Upload,
+) -> After {
+    let after = client.answer(scratch, answer, Persistence::Close).await;
+    linger_unless(upload.is_done(), after)
+}
+
+/// An answer to a request that was not read to its end.
+fn linger_unless(whole: bool, after: After) -> After {
+    match (whole, after) {
+        (false, After::Close | After::KeepAlive) => After::Linger,
+        (_, after) => after,
+    }
+}
+
+fn may_hold(scratch: &Scratch, upload: &Upload) -> bool {
+    let request = &scratch.request;
+    let small = match request.framing {
+        Framing::None | Framing::Chunked => true,
+        Framing::Length(length) => length <= HELD_BODY_MAX as u64,
+    };
+    // A client that waits for the backend's consent must not be asked for the body before.
+    small && !upload.is_done() && request.method.is_idempotent() && !request.expects_continue
+}
+
+enum Held {
+    /// All of it, or as much as may be.
+    Yes,
+    Gone,
+    Refused(Refusal),
+}
+
+/// Reads the body behind the head in `request_out`, as far as it may be held.
+async fn hold_body(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    upload: &mut Upload,
+    settings: &Settings,
+) -> Held {
+    let limit = scratch.request_out.len() + HELD_BODY_MAX;
+    let idle = settings.timeouts.body_idle;
+    let mut deadline = client.worker.now() + idle;
+    poll_fn(|context| {
+        while !upload.is_done() && scratch.request_out.len() < limit {
+            scratch.input.make_room(HEAD_MAX);
+            match scratch.input.poll_fill(&mut client.stream, context) {
+                Poll::Ready(Ok(1..)) => {
+                    deadline = client.worker.now() + idle;
+                    let out = &mut scratch.request_out;
+                    if let Err(refusal) = upload.take_buffered(&mut scratch.input, out) {
+                        return Poll::Ready(Held::Refused(refusal));
+                    }
+                }
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Held::Gone),
+                Poll::Pending if client.expired(deadline, context) => {
+                    return Poll::Ready(Held::Refused(Refusal::BodyTimeout));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Held::Yes)
+    })
+    .await
+}
+
+/// What can happen until there is an answer.
+enum Event {
+    /// This attempt has the head of the final answer.
+    Head(usize),
+    /// This attempt has a 1xx head for the client.
+    Interim(usize),
+    /// There will be no answer.
+    Failed(OwnAnswer),
+    /// The client has broken the framing of its body, or stopped sending it.
+    Refused(Refusal),
+    ClientGone,
+}
+
+/// Waits for the next event, sending the body meanwhile.
+async fn next_turn(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    exchange: &mut Exchange<'_>,
+    upload: &mut Upload,
+) -> Event {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let idle = exchange.rules.settings.timeouts.body_idle;
+    let mut endpoint_full = false;
+    let mut ahead = !scratch.input.is_empty();
+    poll_fn(|context| {
+        loop {
+            match exchange.poll(context, &worker, scratch) {
+                Poll::Ready(Turn::Head(at)) => return Poll::Ready(Event::Head(at)),
+                Poll::Ready(Turn::Interim(at)) => return Poll::Ready(Event::Interim(at)),
+                Poll::Ready(Turn::Failed(answer)) => return Poll::Ready(Event::Failed(answer)),
+                Poll::Pending => {}
+            }
+            let mut progress = 0;
+            if upload.is_done() || endpoint_full {
+                if client.has_left(context, &mut ahead) {
+                    return Poll::Ready(Event::ClientGone);
+                }
+            } else if let [attempt] = &mut scratch.attempts[..]
+                && attempt.has_sent()
+            {
+                let (stream, input) = (&mut client.stream, &mut scratch.input);
+                match upload.poll(context, stream, input, &mut attempt.stream, &mut progress) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) => exchange.sent_all(worker.now()),
+                    // It may still answer.
+                    Poll::Ready(Err(UploadFailure::Endpoint)) => endpoint_full = true,
+                    Poll::Ready(Err(UploadFailure::Client)) => {
+                        return Poll::Ready(Event::ClientGone);
+                    }
+                    Poll::Ready(Err(UploadFailure::Refused(refusal))) => {
+                        return Poll::Ready(Event::Refused(refusal));
+                    }
+                }
+            }
+            if progress > 0 && !upload.is_done() {
+                exchange.sent_some(worker.now() + idle);
+            }
+            if !client.expired(exchange.wake_at, context) {
+                return Poll::Pending;
+            }
+            if exchange.is_over(worker.now()) && !upload.is_done() && upload.waits_for_client() {
+                return Poll::Ready(Event::Refused(Refusal::BodyTimeout));
+            }
+        }
+    })
+    .await
+}
+
+/// Hands a 1xx answer on; false when the client is gone.
+async fn pass_interim(client: &mut Client, scratch: &mut Scratch, at: usize) -> bool {
+    let attempt = &mut scratch.attempts[at];
+    let length = scratch.response.length;
+    scratch.response_out.clear();
+    // HTTP/1.0 has none (RFC 9110 15.2).
+    if let Some(received) = &attempt.received
+        && scratch.request.version == Version::Http11
+    {
+        write_interim(
+            &scratch.response,
+            received.data(),
+            &mut scratch.response_out,
+        );
+    }
+    attempt.skip_head(length);
+    let out = std::mem::take(&mut scratch.response_out);
+    let taken = client.write_all(&out).await;
+    scratch.response_out = out;
+    taken
+}

@@ -1,0 +1,179 @@
+//! The answer's way to the client, and what becomes of both connections behind it.
+
+use super::download::{Download, DownloadFailure};
+use super::upload::{Upload, UploadFailure};
+use super::{Attempt, Request};
+use crate::choose::Pick;
+use crate::conn::{After, Client, OwnAnswer};
+use crate::h1::{ClientSide, Persistence, write_response};
+use crate::health::Outcome;
+use crate::worker::Scratch;
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// How the relay ended.
+enum Ended {
+    Complete,
+    /// The endpoint closed or broke the framing before the end.
+    EndpointFailed,
+    /// The client has left or takes nothing.
+    ClientFailed,
+}
+
+/// Passes on the answer whose head attempt `winner` has; the others are given up.
+pub(super) async fn relay(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: Request<'_>,
+    winner: usize,
+    mut upload: Upload,
+) -> After {
+    let winner = scratch.attempts.remove(winner);
+    give_up_others(client, scratch);
+    let Attempt {
+        pick,
+        stream,
+        received,
+        ..
+    } = winner;
+    let Some(mut buffer) = received else {
+        debug_assert!(false, "an attempt with a head has received it");
+        return After::Reset;
+    };
+    let status = scratch.response.status;
+    let endpoint_goes_on = scratch.response.keeps_alive() && upload.is_done();
+    let side = ClientSide {
+        version: scratch.request.version,
+        // With a part of the body still to come nobody knows where the next request begins.
+        persistence: match upload.is_done() && client.worker.draining().is_none() {
+            true => request.persistence,
+            false => Persistence::Close,
+        },
+    };
+    scratch.response_out.clear();
+    let (encoder, persistence) = write_response(
+        &scratch.response,
+        buffer.data(),
+        side,
+        &mut scratch.response_out,
+    );
+    buffer.consume(scratch.response.length);
+    let (framing, out) = (scratch.response.framing, &mut scratch.response_out);
+    let mut download = match Download::begin(stream, buffer, framing, encoder, out) {
+        Ok(download) => download,
+        Err(buffer) => {
+            client.worker.scratch.give_buffer(buffer);
+            pick.finish(Outcome::Reset, client.worker.now());
+            let answer = OwnAnswer::BadGateway;
+            return client.answer(scratch, answer, Persistence::Close).await;
+        }
+    };
+    let mut pick = pick;
+    let ended = pass(
+        client,
+        scratch,
+        request,
+        &mut download,
+        &mut upload,
+        &mut pick,
+    )
+    .await;
+    let now = client.worker.now();
+    let traffic = &client.worker.shared.traffic;
+    let after = match ended {
+        Ended::Complete => {
+            traffic.answer(status);
+            let address = pick.address();
+            pick.finish(Outcome::Answered { status }, now);
+            if endpoint_goes_on && download.is_clean() {
+                let (worker, stream) = (&client.worker, download.stream);
+                let jitter = (worker.random() >> 32) as u32;
+                worker.pools.give(address, stream, now, jitter);
+            }
+            match (persistence, upload.is_done()) {
+                (Persistence::KeepAlive, _) => After::KeepAlive,
+                (Persistence::Close, true) => After::Close,
+                (Persistence::Close, false) => After::Linger,
+            }
+        }
+        Ended::EndpointFailed => {
+            traffic.answer_cut();
+            tracing::debug!(endpoint = %pick.address(), status, "answer cut by the endpoint");
+            pick.finish(Outcome::Reset, now);
+            After::Reset
+        }
+        Ended::ClientFailed => After::Reset,
+    };
+    client.worker.scratch.give_buffer(download.buffer);
+    after
+}
+
+/// Those that let their time pass are judged by it; the rest is simply no longer needed.
+fn give_up_others(client: &Client, scratch: &mut Scratch) {
+    if scratch.attempts.is_empty() {
+        return;
+    }
+    let now = client.worker.now();
+    for loser in scratch.attempts.drain(..) {
+        let outcome = match loser.is_late {
+            true => Outcome::TimedOut,
+            false => Outcome::Cancelled,
+        };
+        loser.pick.finish(outcome, now);
+    }
+}
+
+/// Moves both bodies until the answer is complete.
+async fn pass(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: Request<'_>,
+    download: &mut Download,
+    upload: &mut Upload,
+    pick: &mut Pick,
+) -> Ended {
+    let idle = request.settings.timeouts.body_idle;
+    let mut deadline = None;
+    let mut uploading = !upload.is_done();
+    let mut ahead = !scratch.input.is_empty();
+    poll_fn(|context| {
+        let mut progress = 0;
+        let out = &mut scratch.response_out;
+        match download.poll(context, &mut client.stream, out, &mut progress) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ended::Complete),
+            Poll::Ready(Err(DownloadFailure::Endpoint)) => {
+                return Poll::Ready(Ended::EndpointFailed);
+            }
+            Poll::Ready(Err(DownloadFailure::Client)) => return Poll::Ready(Ended::ClientFailed),
+            Poll::Pending => {}
+        }
+        if uploading {
+            let (stream, input) = (&mut client.stream, &mut scratch.input);
+            let endpoint = &mut download.stream;
+            match upload.poll(context, stream, input, endpoint, &mut progress) {
+                Poll::Pending => {}
+                // The answer goes on whatever became of the rest of the request.
+                Poll::Ready(Ok(()) | Err(UploadFailure::Endpoint)) => uploading = false,
+                Poll::Ready(Err(UploadFailure::Client | UploadFailure::Refused(_))) => {
+                    return Poll::Ready(Ended::ClientFailed);
+                }
+            }
+        } else if client.has_left(context, &mut ahead) {
+            return Poll::Ready(Ended::ClientFailed);
+        }
+        let now = client.worker.now();
+        if progress > 0 {
+            pick.byte_seen(now);
+            deadline = None;
+        }
+        let deadline = *deadline.get_or_insert(now + idle);
+        if !client.expired(deadline, context) {
+            return Poll::Pending;
+        }
+        Poll::Ready(match download.waits_for_client(&scratch.response_out) {
+            true => Ended::ClientFailed,
+            false => Ended::EndpointFailed,
+        })
+    })
+    .await
+}

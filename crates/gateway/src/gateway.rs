@@ -1,0 +1,301 @@
+//! The gateway as a whole: start, parts, end.
+
+use crate::health::probe;
+use crate::state::{HealthMetrics, Shared, TrafficMetrics};
+use crate::worker;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tidegate_feed::{FeedAddress, LastKnownGood, StoreError};
+use tidegate_model::Snapshot;
+use tidegate_runtime::{Admin, AdminError, AdminReply, Check, Clock};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What a gateway is started with.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// The name by which the hub knows it.
+    pub name: String,
+    /// Where to serve; port 0 takes a free one.
+    pub http_listen: Vec<SocketAddr>,
+    /// Threads that serve; at least 1.
+    pub workers: usize,
+    /// Where accepted snapshots are kept. Needed for `feed`.
+    pub data_dir: Option<PathBuf>,
+    /// Where the hub publishes.
+    pub feed: Option<FeedAddress>,
+    /// Where `/livez`, `/readyz`, `/metrics` and `/status` are.
+    pub admin_listen: Option<SocketAddr>,
+    /// Served until `data_dir` or the feed has another.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A gateway that serves. Dropping it does not end it: cancel the token it was started with, or call
+/// [`Gateway::shutdown`].
+#[derive(Debug)]
+pub struct Gateway {
+    http: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+    /// Ends what must outlive the last request.
+    end: CancellationToken,
+    workers: Vec<oneshot::Receiver<()>>,
+    prober: std::thread::JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Why a gateway cannot start. Nothing is left running then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A contradiction in the configuration.
+    #[error("gateway configuration field {field}: {reason}")]
+    Config {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An address cannot be had.
+    #[error("gateway cannot listen on http address {address}; choose another --http-listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The admin address cannot be had.
+    #[error("gateway cannot open its admin port")]
+    Admin(#[source] AdminError),
+    /// The folder for snapshots cannot be had.
+    #[error("gateway cannot use its data directory")]
+    Store(#[source] StoreError),
+    /// The snapshot it was given cannot be served.
+    #[error("the given snapshot cannot be served: {reason}")]
+    Snapshot {
+        /// The field, and what is wrong with it.
+        reason: String,
+    },
+    /// There is no thread or event loop to be had.
+    #[error("gateway cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+impl Gateway {
+    /// Starts to serve. What it serves first is, in this order: the newest snapshot in `data_dir` that can
+    /// be used, `config.snapshot`, or nothing: then it answers 503 until the feed brings one.
+    ///
+    /// Must be called inside a tokio runtime, which carries the feed and the admin port; workers and
+    /// prober have threads of their own.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        config: GatewayConfig,
+        shutdown: CancellationToken,
+    ) -> Result<Self, StartError> {
+        let refuse = |field, reason| Err(StartError::Config { field, reason });
+        if config.workers == 0 {
+            return refuse("workers", "there must be at least 1");
+        }
+        if config.feed.is_some() && config.data_dir.is_none() {
+            return refuse("data_dir", "a feed needs a place to keep snapshots");
+        }
+        let shared = Arc::new(Shared::new());
+        let clock = Clock::start();
+        let end = CancellationToken::new();
+        // Whatever fails below ends what was started above it.
+        let on_failure = end.clone().drop_guard();
+
+        let store = config.data_dir.as_ref().map(LastKnownGood::open);
+        let store = store.transpose().map_err(StartError::Store)?;
+        let known = store.as_ref().and_then(|store| load(store, &shared));
+        if let (None, Some(snapshot)) = (&known, config.snapshot) {
+            let applied = shared.apply(&Arc::new(snapshot));
+            applied.map_err(|reason| StartError::Snapshot { reason })?;
+        }
+
+        let mut admin = Admin::new();
+        let ready = admin.readiness().check("snapshot");
+        let serving = admin.readiness().check("serving");
+        report(&ready, &shared);
+        serve_pages(&mut admin, &shared, clock);
+        let admin = match config.admin_listen {
+            Some(address) => Some(admin.bind(address).await.map_err(StartError::Admin)?),
+            None => None,
+        };
+
+        let mut ports = Vec::new();
+        for address in config.http_listen {
+            let bound = worker::bind(address, config.workers);
+            ports.push(bound.map_err(|error| StartError::Listen {
+                address: error.address,
+                source: error.source,
+            })?);
+        }
+        let http: Vec<_> = ports.iter().map(|port| port.address).collect();
+
+        let prober = probe::spawn(Arc::clone(&shared.health), clock, end.clone());
+        let prober = prober.map_err(StartError::Thread)?;
+        let connections_max = worker::connections_max(config.workers);
+        let mut workers = Vec::new();
+        // Ends them if one of them cannot start.
+        let stop_workers = end.child_token();
+        for index in 0..config.workers {
+            let plan = worker::Plan {
+                listeners: ports
+                    .iter_mut()
+                    .filter_map(|port| port.listeners.pop())
+                    .collect(),
+                shared: Arc::clone(&shared),
+                clock,
+                connections_max,
+                shutdown: stop_workers.clone(),
+            };
+            workers.push(worker::spawn(index, plan).map_err(StartError::Thread)?);
+        }
+        serving.ok(format!("{} workers", config.workers));
+
+        let mut tasks = vec![tokio::spawn(follow_shutdown(
+            shutdown.clone(),
+            stop_workers,
+            serving,
+        ))];
+        if let (Some(address), Some(store)) = (config.feed, store) {
+            let apply = {
+                let shared = Arc::clone(&shared);
+                move |snapshot: &Arc<Snapshot>| {
+                    let report = shared.apply(snapshot)?;
+                    tracing::debug!(?report, "snapshot applied");
+                    self::report(&ready, &shared);
+                    Ok(())
+                }
+            };
+            // Its state is told by the snapshot's age and in the log, not yet anywhere else.
+            let (connection, _) = watch::channel(tidegate_feed::Connection::default());
+            let (name, end) = (config.name, end.clone());
+            tasks.push(tokio::spawn(tidegate_feed::receive(
+                address, name, known, store, apply, connection, end,
+            )));
+        }
+        let admin_address = admin.as_ref().map(|admin| admin.local_addr());
+        if let Some(admin) = admin {
+            tasks.push(tokio::spawn(admin.serve(end.clone())));
+        }
+        on_failure.disarm();
+        tracing::info!(?http, admin = ?admin_address, workers = workers.len(), "gateway serves");
+        Ok(Self {
+            http,
+            admin: admin_address,
+            shared,
+            shutdown,
+            end,
+            workers,
+            prober,
+            tasks,
+        })
+    }
+
+    /// Where it serves, in the order of `http_listen`, with the ports that were taken.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Where the admin port is.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// What it serves and how it judges.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Waits until it has been told to end and has served what was under way, for at most `drain` of its
+    /// settings. Feed, prober and admin port go on until then.
+    pub async fn stopped(self) {
+        for worker in self.workers {
+            // An error means that the thread has panicked; it is gone as well.
+            let _ = worker.await;
+        }
+        self.end.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the gateway has panicked");
+            }
+        }
+        let joined = tokio::task::spawn_blocking(|| self.prober.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the prober has panicked");
+        }
+    }
+
+    /// Tells it to end and waits for that.
+    pub async fn shutdown(self) {
+        self.shutdown.cancel();
+        self.stopped().await;
+    }
+}
+
+/// Serves what is on disk, if there is something that can be served.
+fn load(store: &LastKnownGood, shared: &Shared) -> Option<Arc<Snapshot>> {
+    let loaded = store.load();
+    for refused in &loaded.refused {
+        match refused.error {
+            StoreError::Missing => {}
+            _ => tracing::error!(
+                file = %refused.path.display(),
+                error = %refused.error,
+                "snapshot file refused"
+            ),
+        }
+    }
+    let snapshot = loaded.snapshot?;
+    match shared.apply(&snapshot) {
+        Ok(report) => {
+            tracing::info!(
+                generation = report.generation.0,
+                "serving the last known good snapshot"
+            );
+            Some(snapshot)
+        }
+        Err(reason) => {
+            tracing::error!(%reason, "the last known good snapshot cannot be served");
+            None
+        }
+    }
+}
+
+fn report(check: &Check, shared: &Shared) {
+    let table = shared.table.load();
+    match table.is_unset() {
+        true => check.not_ok("no snapshot yet"),
+        false => check.ok(format!("generation {} is served", table.generation())),
+    }
+}
+
+fn serve_pages(admin: &mut Admin, shared: &Arc<Shared>, clock: Clock) {
+    let health = HealthMetrics::new(Arc::clone(&shared.health), clock);
+    let registry = admin.registry();
+    registry.register_collector(Box::new(health));
+    registry.register_collector(Box::new(TrafficMetrics(Arc::clone(shared))));
+    let shared = Arc::clone(shared);
+    admin.get("/status", move |_| {
+        AdminReply::ok(shared.status_json(clock.now()))
+    });
+}
+
+/// Passes the order to end on to the workers.
+async fn follow_shutdown(order: CancellationToken, workers: CancellationToken, serving: Check) {
+    tokio::select! {
+        () = order.cancelled() => {}
+        // The workers have ended by themselves, or the start has failed.
+        () = workers.cancelled() => {}
+    }
+    serving.not_ok("draining");
+    workers.cancel();
+}

@@ -1,0 +1,141 @@
+//! What went through, as counters that each worker keeps on cache lines of its own.
+
+use crate::health::Sharded;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+
+/// Counters of requests and connections.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// By the first digit of the status, 1 to 5.
+    answers: [Sharded; 6],
+    own_answers: [Sharded; 6],
+    retries: Sharded,
+    connections: Sharded,
+    connections_total: Sharded,
+    cut: Sharded,
+}
+
+/// Shows [`Traffic`] to whoever asks for metrics.
+#[derive(Debug)]
+pub struct TrafficMetrics(pub Arc<super::Shared>);
+
+impl Traffic {
+    /// An answer of a backend was passed on.
+    pub(crate) fn answer(&self, status: u16) {
+        self.answers[class(status)].add(1);
+    }
+
+    /// The gateway answered by itself.
+    pub(crate) fn own_answer(&self, status: u16) {
+        self.own_answers[class(status)].add(1);
+    }
+
+    /// A request was sent to a further endpoint.
+    pub(crate) fn retry(&self) {
+        self.retries.add(1);
+    }
+
+    /// An answer ended in its middle.
+    pub(crate) fn answer_cut(&self) {
+        self.cut.add(1);
+    }
+
+    pub(crate) fn connection_begins(&self) {
+        self.connections.add(1);
+        self.connections_total.add(1);
+    }
+
+    pub(crate) fn connection_ends(&self) {
+        self.connections.subtract(1);
+    }
+
+    /// Open connections from clients.
+    pub fn connections(&self) -> u64 {
+        self.connections.sum()
+    }
+
+    /// Requests sent to a further endpoint.
+    pub fn retries(&self) -> u64 {
+        self.retries.sum()
+    }
+
+    /// For the status page.
+    pub(super) fn to_json(&self) -> Value {
+        let by_class = |counters: &[Sharded; 6]| {
+            let classes = counters.iter().enumerate().skip(1);
+            let named = classes.map(|(digit, n)| (format!("{digit}xx"), n.sum().into()));
+            Value::Object(named.collect())
+        };
+        json!({
+            "connections": self.connections.sum(),
+            "answers": by_class(&self.answers),
+            "own_answers": by_class(&self.own_answers),
+            "retries": self.retries.sum(),
+            "answers_cut": self.cut.sum(),
+        })
+    }
+}
+
+fn class(status: u16) -> usize {
+    usize::from(status / 100).min(5)
+}
+
+impl Collector for TrafficMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let traffic = &self.0.traffic;
+        let zero = ConstCounter::new(0_u64);
+        let mut family = encoder.encode_descriptor(
+            "gateway_answers",
+            "Answers sent, by class of status and by who gave them",
+            None,
+            zero.metric_type(),
+        )?;
+        let sources = [
+            ("backend", &traffic.answers),
+            ("gateway", &traffic.own_answers),
+        ];
+        for (source, counters) in sources {
+            for (digit, counter) in counters.iter().enumerate().skip(1) {
+                let class = format!("{digit}xx");
+                let labels = [("source", source), ("class", class.as_str())];
+                ConstCounter::new(counter.sum()).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let counters = [
+            (
+                "gateway_retries",
+                "Requests sent to a further endpoint",
+                &traffic.retries,
+            ),
+            (
+                "gateway_answers_cut",
+                "Answers that ended in their middle",
+                &traffic.cut,
+            ),
+            (
+                "gateway_client_connections",
+                "Connections accepted from clients",
+                &traffic.connections_total,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            let metric = encoder.encode_descriptor(name, help, None, zero.metric_type())?;
+            ConstCounter::new(counter.sum()).encode(metric)?;
+        }
+        let open = i64::try_from(traffic.connections.sum()).unwrap_or(i64::MAX);
+        let open = ConstGauge::new(open);
+        let metric = encoder.encode_descriptor(
+            "gateway_client_connections_open",
+            "Connections from clients at the moment",
+            None,
+            open.metric_type(),
+        )?;
+        open.encode(metric)
+    }
+}

@@ -1,0 +1,173 @@
+//! A worker's life: accept, tick, drain.
+
+use super::Worker;
+use crate::conn;
+use crate::state::Shared;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_runtime::Clock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+use tokio_util::sync::CancellationToken;
+
+/// What a worker is to do.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) listeners: Vec<StdListener>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+    pub(crate) connections_max: usize,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// How often deadlines are looked at while requests are under way: fine enough for silence of 50 ms.
+const TICK_BUSY: Duration = Duration::from_millis(5);
+/// And while there are only idle connections.
+const TICK_IDLE: Duration = Duration::from_millis(250);
+/// How often kept connections are looked over.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Without descriptors or memory, accepting again at once would only burn the core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts a worker's thread. What is returned resolves when it has served its last connection.
+///
+/// # Errors
+/// When there is no thread or runtime to be had.
+pub(crate) fn spawn(index: usize, plan: Plan) -> io::Result<oneshot::Receiver<()>> {
+    let (ended, wait) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
+            match runtime {
+                Ok(runtime) => runtime.block_on(run(plan)),
+                Err(error) => tracing::error!(%error, "a worker has no event loop"),
+            }
+            // Nobody may be waiting any more.
+            let _ = ended.send(());
+        })?;
+    Ok(wait)
+}
+
+async fn run(plan: Plan) {
+    let worker = Rc::new(Worker::new(plan.shared, plan.clock));
+    let ticker = spawn_local(tick(Rc::clone(&worker)));
+    let accepting: Vec<_> = plan
+        .listeners
+        .into_iter()
+        .map(|listener| {
+            let (worker, shutdown) = (Rc::clone(&worker), plan.shutdown.clone());
+            spawn_local(accept(worker, listener, plan.connections_max, shutdown))
+        })
+        .collect();
+    for listener in accepting {
+        if let Err(error) = listener.await {
+            tracing::error!(%error, "a listener has ended early");
+        }
+    }
+    drain(&worker).await;
+    ticker.abort();
+}
+
+/// Lets connections end: those that wait for a request soon, the others after their answer.
+async fn drain(worker: &Worker) {
+    let now = worker.now();
+    worker.draining.set(Some(now));
+    worker.timers.wake_all();
+    let limit = worker.table().settings().timeouts.drain;
+    let all_ended = async {
+        while worker.connections.get() > 0 {
+            worker.freed.notified().await;
+        }
+    };
+    if tokio::time::timeout(limit, all_ended).await.is_err() {
+        tracing::warn!(
+            connections = worker.connections.get(),
+            after_ms = limit.as_millis(),
+            "connections cut at the end of the drain time"
+        );
+    }
+}
+
+async fn accept(
+    worker: Rc<Worker>,
+    listener: StdListener,
+    connections_max: usize,
+    shutdown: CancellationToken,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "a listener cannot be watched");
+            return;
+        }
+    };
+    loop {
+        while worker.connections.get() >= connections_max {
+            tokio::select! {
+                () = worker.freed.notified() => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                serve(&worker, stream, peer.ip());
+            }
+            Err(error) if is_exhaustion(&error) => {
+                tracing::warn!(%error, "cannot accept, waiting a little");
+                tokio::select! {
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    () = shutdown.cancelled() => return,
+                }
+            }
+            // The client has gone before we came to it.
+            Err(_) => {}
+        }
+    }
+}
+
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: std::net::IpAddr) {
+    let client = conn::Client::new(Rc::clone(worker), stream, peer);
+    // A panic ends its task, and with it this connection alone.
+    spawn_local(conn::serve(client));
+}
+
+/// Whether an error means that the process or the system has run out of something.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Looks at deadlines and kept connections from time to time.
+async fn tick(worker: Rc<Worker>) {
+    let mut swept = worker.now();
+    loop {
+        if worker.requests.get() > 0 {
+            tokio::time::sleep(TICK_BUSY).await;
+        } else {
+            // The result does not matter: either way it is time to look.
+            let _ = tokio::time::timeout(TICK_IDLE, worker.busy.notified()).await;
+        }
+        let now = worker.now();
+        worker.timers.fire(now);
+        if now.since(swept) >= SWEEP {
+            swept = now;
+            worker.pools.sweep(now);
+            // Lets go of a table that is no longer in use, though no request comes to see it.
+            drop(worker.table());
+        }
+    }
+}
