@@ -113,7 +113,10 @@ impl Gateway {
 
         let store = config.data_dir.as_ref().map(LastKnownGood::open);
         let store = store.transpose().map_err(StartError::Store)?;
-        let known = store.as_ref().and_then(|store| load(store, &shared));
+        let (known, refused) = match &store {
+            Some(store) => load(store, &shared),
+            None => (None, Vec::new()),
+        };
         if let (None, Some(snapshot)) = (&known, config.snapshot) {
             let applied = shared.apply(&Arc::new(snapshot));
             applied.map_err(|reason| StartError::Snapshot { reason })?;
@@ -123,7 +126,7 @@ impl Gateway {
         let ready = admin.readiness().check("snapshot");
         let serving = admin.readiness().check("serving");
         report(&ready, &shared);
-        serve_pages(&mut admin, &shared, clock);
+        serve_pages(&mut admin, &shared, clock, refused);
         let admin = match config.admin_listen {
             Some(address) => Some(admin.bind(address).await.map_err(StartError::Admin)?),
             None => None,
@@ -241,31 +244,31 @@ impl Gateway {
     }
 }
 
-/// Serves what is on disk, if there is something that can be served.
-fn load(store: &LastKnownGood, shared: &Shared) -> Option<Arc<Snapshot>> {
+/// Serves what is on disk, if there is something that can be served; and why other files there cannot.
+fn load(store: &LastKnownGood, shared: &Shared) -> (Option<Arc<Snapshot>>, Vec<String>) {
     let loaded = store.load();
-    for refused in &loaded.refused {
-        match refused.error {
-            StoreError::Missing => {}
-            _ => tracing::error!(
-                file = %refused.path.display(),
-                error = %refused.error,
-                "snapshot file refused"
-            ),
+    let mut refused = Vec::new();
+    for file in &loaded.refused {
+        if !matches!(file.error, StoreError::Missing) {
+            tracing::error!(file = %file.path.display(), error = %file.error, "snapshot file refused");
+            refused.push(format!("{}: {}", file.path.display(), file.error));
         }
     }
-    let snapshot = loaded.snapshot?;
+    let Some(snapshot) = loaded.snapshot else {
+        return (None, refused);
+    };
     match shared.apply(&snapshot) {
         Ok(report) => {
             tracing::info!(
                 generation = report.generation.0,
                 "serving the last known good snapshot"
             );
-            Some(snapshot)
+            (Some(snapshot), refused)
         }
         Err(reason) => {
             tracing::error!(%reason, "the last known good snapshot cannot be served");
-            None
+            refused.push(format!("the last known good snapshot: {reason}"));
+            (None, refused)
         }
     }
 }
@@ -278,14 +281,17 @@ fn report(check: &Check, shared: &Shared) {
     }
 }
 
-fn serve_pages(admin: &mut Admin, shared: &Arc<Shared>, clock: Clock) {
+fn serve_pages(admin: &mut Admin, shared: &Arc<Shared>, clock: Clock, refused: Vec<String>) {
     let health = HealthMetrics::new(Arc::clone(&shared.health), clock);
     let registry = admin.registry();
     registry.register_collector(Box::new(health));
     registry.register_collector(Box::new(TrafficMetrics(Arc::clone(shared))));
     let shared = Arc::clone(shared);
     admin.get("/status", move |_| {
-        AdminReply::ok(shared.status_json(clock.now()))
+        let mut status = shared.status_json(clock.now());
+        // What was refused when the gateway started; nothing reads the files after that.
+        status["refused_snapshots"] = refused.clone().into();
+        AdminReply::ok(status)
     });
 }
 

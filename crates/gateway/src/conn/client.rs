@@ -99,7 +99,7 @@ impl Client {
     pub(super) async fn read_head(&mut self, scratch: &mut Scratch) -> HeadRead {
         let mut deadline = None;
         // Looked at again only when a line has been completed: a head that comes byte by byte must not
-        // be read a thousand times.
+        // be read a thousand times. The first bytes are looked at always: what begins like TLS has no lines.
         let mut line_ended = !scratch.input.is_empty();
         poll_fn(|context| {
             loop {
@@ -117,7 +117,7 @@ impl Client {
                     Poll::Ready(Ok(1..)) => {
                         let new = &scratch.input.data()[before..];
                         let full = scratch.input.len() >= INPUT_MAX;
-                        line_ended = full || new.contains(&b'\n');
+                        line_ended = full || before == 0 || new.contains(&b'\n');
                     }
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(HeadRead::Gone),
                     Poll::Pending => {
