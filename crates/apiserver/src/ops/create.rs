@@ -1,6 +1,8 @@
 //! Create.
 
-use super::{Api, DryRun, Outcome, WriteOptions, Written, check_type, key, write_failed};
+use super::{
+    Api, DryRun, Outcome, WriteOptions, Written, admission, check_type, key, write_failed,
+};
 use crate::object;
 use crate::patch::managed;
 use crate::random;
@@ -109,6 +111,7 @@ impl Api {
             map.shift_remove("status");
         }
         kind.default(&mut body);
+        admission::default_ingress_class(kind, &self.store.read(), &mut body);
         if kind.is("services") {
             self.service_ips.assign(&self.store, &mut body)?;
         }

@@ -3,6 +3,7 @@
 //! Every change is read, compute, compare-and-swap; a lost race is retried unless the client named
 //! the version it had read.
 
+mod admission;
 mod apply;
 mod convert;
 mod create;

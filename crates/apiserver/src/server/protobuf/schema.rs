@@ -1,4 +1,5 @@
-//! Which field of which message is what: `protobuf/schema.txt`, read once, at the first body that needs it.
+//! Which field of which message is what: `protobuf/schema.txt`, which `protobuf/generate.go` makes from the Go types of
+//! Kubernetes; read once, at the first body that needs it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
