@@ -59,7 +59,7 @@ impl Load {
         };
         let runtime = process::small_runtime()?;
         let stop = runtime.block_on(async { signals::shutdown() })?;
-        let load = Running::start(target, self.rate)?;
+        let load = Running::start(target, self.rate, self.duration)?;
         let started = Instant::now();
         runtime.block_on(watch(&load, stop, self.rate, self.duration, self.progress))?;
         let duration = started.elapsed();

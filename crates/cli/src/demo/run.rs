@@ -82,8 +82,8 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         ready = health.until_all_serve() => ready?,
         () = stop.cancelled() => bail!("interrupted while starting"),
     }
-    let load =
-        Load::start(target(&options, gateway)?, options.rate).context("starting the traffic")?;
+    let load = Load::start(target(&options, gateway)?, options.rate, options.duration)
+        .context("starting the traffic")?;
     let view = match options.report {
         None if std::io::stdout().is_terminal() => {
             Some(View::open().context("taking over the terminal")?)

@@ -56,11 +56,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts `rate` requests a second.
+    /// Starts `rate` requests a second, for `lasting` or until it is told to finish.
     ///
     /// # Errors
     /// When a thread or its runtime cannot be made.
-    pub(crate) fn start(target: Target, rate: u32) -> io::Result<Self> {
+    pub(crate) fn start(target: Target, rate: u32, lasting: Option<Duration>) -> io::Result<Self> {
         let started = Instant::now();
         let tally = Arc::new(Mutex::new(Tally::new(started)));
         let stop = Arc::new(AtomicBool::new(false));
@@ -78,7 +78,7 @@ impl Load {
             let stop = Arc::clone(&stop);
             Builder::new()
                 .name("load-pacer".to_owned())
-                .spawn(move || pace(started, rate, &stop, &due))?
+                .spawn(move || pace(started, rate, lasting, &stop, &due))?
         };
         Ok(Self {
             tally,
@@ -115,9 +115,19 @@ fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn pace(started: Instant, rate: u32, stop: &AtomicBool, due: &mpsc::UnboundedSender<Instant>) {
+fn pace(
+    started: Instant,
+    rate: u32,
+    lasting: Option<Duration>,
+    stop: &AtomicBool,
+    due: &mpsc::UnboundedSender<Instant>,
+) {
     for number in 0_u64.. {
-        let at = started + due_after(number, rate);
+        let after = due_after(number, rate);
+        if lasting.is_some_and(|lasting| after >= lasting) {
+            return;
+        }
+        let at = started + after;
         if let Some(wait) = at.checked_duration_since(Instant::now()) {
             std::thread::sleep(wait);
         }
