@@ -1,6 +1,6 @@
 //! Which endpoint a request goes to.
 //!
-//! Shares are prepared whenever a verdict, the endpoints or the rules change ([`shares`]), so a choice is
+//! Shares are prepared whenever a verdict, the endpoints or the rules change (`shares`), so a choice is
 //! one look at them: its cost does not grow with the endpoints. Successive choices of a backend walk the unit
 //! interval in steps of the golden ratio, which spreads them as evenly as can be over any division of it:
 //! shares are met within a fraction of a percent after a few hundred requests, smoothly and without a
