@@ -218,6 +218,10 @@ fn version(program: &str, flag: &str) -> String {
         .map(|said| [said.stdout, said.stderr].concat())
         .unwrap_or_default();
     let said = String::from_utf8_lossy(&said).into_owned();
+    // Envoy names its own path first, which may hold a version of something else.
+    let said = said
+        .split_once("version:")
+        .map_or(&*said, |(_, after)| after);
     let number = said
         .split(|c: char| c.is_whitespace() || c == '/')
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()));
