@@ -225,6 +225,8 @@ fn run_batch(
     batch: &mut Vec<Pending>,
 ) {
     let mut events: Vec<(Event, Reply)> = Vec::with_capacity(batch.len());
+    // Told only with the batch: who is told that an object exists must find it when he looks.
+    let mut refused: Vec<(WriteError, Reply)> = Vec::new();
     {
         let current = state.read().unwrap_or_else(PoisonError::into_inner);
         let mut revision = current.revision();
@@ -243,15 +245,18 @@ fn run_batch(
                     revision += 1;
                     events.push((event, reply));
                 }
-                Err(error) => {
-                    // The writer may have gone away; nobody needs the answer then.
-                    let _ = reply.send(Err(error));
-                }
+                Err(error) => refused.push((error, reply)),
             }
         }
     }
+    // Who has asked may have gone away; nobody needs an answer then, here and below.
+    let refuse = |refused: Vec<(WriteError, Reply)>| {
+        for (error, reply) in refused {
+            let _ = reply.send(Err(error));
+        }
+    };
     let Some(last) = events.last().map(|(e, _)| e.revision) else {
-        return;
+        return refuse(refused);
     };
     let changes: Vec<Persist<'_>> = events
         .iter()
@@ -262,7 +267,9 @@ fn run_batch(
         .collect();
     if let Err(error) = backend.commit(last, &changes) {
         tracing::error!(%error, writes = changes.len(), "store commit failed");
-        for (_, reply) in events {
+        let replies = events.into_iter().map(|(_, reply)| reply);
+        // What they were refused for may not be so.
+        for reply in replies.chain(refused.into_iter().map(|(_, reply)| reply)) {
             let _ = reply.send(Err(WriteError::Storage(error.to_string())));
         }
         return;
@@ -283,6 +290,7 @@ fn run_batch(
         observer.after_visible(&event);
         let _ = reply.send(Ok(Arc::clone(&event.object)));
     }
+    refuse(refused);
 }
 
 fn check(write: Write, before: Option<Arc<Object>>, revision: u64) -> Result<Event, WriteError> {

@@ -136,6 +136,64 @@ async fn only_one_of_two_racing_writers_wins() {
     );
 }
 
+/// Commits when told to, and says whether somebody was answered before.
+struct Watched {
+    answer: Arc<std::sync::Mutex<oneshot::Receiver<Result<Arc<Object>, WriteError>>>>,
+    commits: bool,
+}
+
+impl Backend for Watched {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        Ok(Loaded::default())
+    }
+
+    fn commit(&mut self, _: u64, _: &[Persist<'_>]) -> Result<(), StoreError> {
+        let early = self.answer.lock().expect("not poisoned").try_recv();
+        assert_eq!(early.err(), Some(oneshot::error::TryRecvError::Empty));
+        match self.commits {
+            true => Ok(()),
+            false => Err(StoreError::Io {
+                doing: "writing",
+                path: "store".into(),
+                why: "disk full".to_owned(),
+            }),
+        }
+    }
+}
+
+#[test]
+fn nobody_is_refused_for_what_is_not_yet_there_to_see() {
+    for commits in [true, false] {
+        let state = RwLock::new(State::new(Loaded::default()));
+        let mut batch = Vec::new();
+        let mut answers = Vec::new();
+        for data in 0..2 {
+            let (reply, answer) = oneshot::channel();
+            let write = Write {
+                key: key("a"),
+                expect: Expect::Absent,
+                change: Change::Put(value("a", data)),
+            };
+            batch.push(Pending { write, reply });
+            answers.push(answer);
+        }
+        let second = Arc::new(std::sync::Mutex::new(answers.pop().expect("two")));
+        let mut backend = Watched {
+            answer: Arc::clone(&second),
+            commits,
+        };
+        run_batch(&mut backend, &state, &Nobody, &mut batch);
+        let told = second.lock().expect("not poisoned").try_recv();
+        let error = told.expect("answered").expect_err("the first has it");
+        match commits {
+            true => assert_eq!(error, WriteError::Exists),
+            false => assert!(matches!(error, WriteError::Storage(_)), "{error}"),
+        }
+        let visible = state.read().expect("not poisoned").get(&key("a"));
+        assert_eq!(visible.is_some(), commits);
+    }
+}
+
 #[tokio::test]
 async fn history_is_bounded_and_says_so() {
     let (store, _writer) = Store::open(MemoryBackend, Arc::new(Nobody)).expect("open");
