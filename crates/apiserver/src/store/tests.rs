@@ -136,9 +136,11 @@ async fn only_one_of_two_racing_writers_wins() {
     );
 }
 
+type Answer = oneshot::Receiver<Result<Arc<Object>, WriteError>>;
+
 /// Commits when told to, and says whether somebody was answered before.
 struct Watched {
-    answer: Arc<std::sync::Mutex<oneshot::Receiver<Result<Arc<Object>, WriteError>>>>,
+    answer: Arc<std::sync::Mutex<Answer>>,
     commits: bool,
 }
 
