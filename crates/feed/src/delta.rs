@@ -3,7 +3,10 @@
 use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tidegate_model::{Backend, BackendId, Generation, HostPattern, Route, Settings, Snapshot};
+use tidegate_model::{
+    Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Route, Settings,
+    Snapshot,
+};
 
 /// The parts in which a snapshot differs from its base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,15 +19,30 @@ pub struct Delta {
     pub generation: Generation,
     /// The digest of the content it leads to.
     pub digest: Digest,
+    /// The parts that differ.
+    #[serde(flatten)]
+    pub changes: Changes,
+}
+
+/// Parts of a snapshot; of the maps, those that are new or changed, and `None` for those that went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Changes {
     /// The new settings, if they changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
-    /// New or changed hosts; `None` for those that went.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Routes by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<HostPattern, Option<Vec<Route>>>,
-    /// New or changed backends; `None` for those that went.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Backends.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub backends: BTreeMap<BackendId, Option<Backend>>,
+    /// Names of certificates by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tls: BTreeMap<HostPattern, Option<CertificateId>>,
+    /// Certificates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<CertificateId, Option<Certificate>>,
 }
 
 /// The receiver does not have what a delta is about; it needs the whole snapshot.
@@ -56,29 +74,36 @@ impl Delta {
             digest.subtract(Digest::of_settings(&old.settings));
             digest.add(Digest::of_settings(&new.settings));
         }
-        let hosts = changed(&old.hosts, &new.hosts, &mut digest, |host, routes| {
-            Digest::of_host(host, routes)
-        });
-        let backends = changed(
-            &old.backends,
-            &new.backends,
-            &mut digest,
-            Digest::of_backend,
-        );
+        let of_host = |host: &HostPattern, routes: &Vec<Route>| Digest::of_host(host, routes);
+        let changes = Changes {
+            settings,
+            hosts: changed(&old.hosts, &new.hosts, &mut digest, of_host),
+            backends: changed(
+                &old.backends,
+                &new.backends,
+                &mut digest,
+                Digest::of_backend,
+            ),
+            tls: changed(&old.tls, &new.tls, &mut digest, Digest::of_tls),
+            certificates: changed(
+                &old.certificates,
+                &new.certificates,
+                &mut digest,
+                Digest::of_certificate,
+            ),
+        };
         Self {
             base: old.generation,
             base_digest: old_digest,
             generation: new.generation,
             digest,
-            settings,
-            hosts,
-            backends,
+            changes,
         }
     }
 
     /// Whether only the generation differs.
     pub fn is_empty(&self) -> bool {
-        self.settings.is_none() && self.hosts.is_empty() && self.backends.is_empty()
+        self.changes == Changes::default()
     }
 
     /// The snapshot it leads to from `base`, which has `base_digest`.
@@ -95,19 +120,26 @@ impl Delta {
         let mut digest = base_digest;
         let mut next = base.clone();
         next.generation = self.generation;
-        if let Some(settings) = self.settings {
+        let changes = self.changes;
+        if let Some(settings) = changes.settings {
             digest.subtract(Digest::of_settings(&base.settings));
             digest.add(Digest::of_settings(&settings));
             next.settings = settings;
         }
-        put(&mut next.hosts, self.hosts, &mut digest, |host, routes| {
-            Digest::of_host(host, routes)
-        });
+        let of_host = |host: &HostPattern, routes: &Vec<Route>| Digest::of_host(host, routes);
+        put(&mut next.hosts, changes.hosts, &mut digest, of_host);
         put(
             &mut next.backends,
-            self.backends,
+            changes.backends,
             &mut digest,
             Digest::of_backend,
+        );
+        put(&mut next.tls, changes.tls, &mut digest, Digest::of_tls);
+        put(
+            &mut next.certificates,
+            changes.certificates,
+            &mut digest,
+            Digest::of_certificate,
         );
         if digest == self.digest {
             Ok(next)

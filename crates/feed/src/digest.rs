@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use tidegate_model::{Backend, BackendId, HostPattern, Route, Settings, Snapshot};
+use tidegate_model::{
+    Backend, BackendId, Certificate, CertificateId, HostPattern, Route, Settings, Snapshot,
+};
 
 /// Names the content of a snapshot, whatever its generation.
 ///
 /// It is the sum, modulo 2^64 in each of four lanes, of the BLAKE3 digests of all parts (settings, each
-/// host's routes, each backend) with their names. So a changed part costs one part's work: subtract the old, add the
+/// host's routes and certificate, each backend, each certificate) with their names. So a changed part costs one part's work: subtract the old, add the
 /// new. It protects from mistakes, not from an enemy; who may write to the feed is the socket's business.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -23,6 +25,12 @@ impl Digest {
         for (id, backend) in &snapshot.backends {
             sum.add(Self::of_backend(id, backend));
         }
+        for (host, certificate) in &snapshot.tls {
+            sum.add(Self::of_tls(host, certificate));
+        }
+        for (id, certificate) in &snapshot.certificates {
+            sum.add(Self::of_certificate(id, certificate));
+        }
         sum
     }
 
@@ -36,6 +44,14 @@ impl Digest {
 
     pub(crate) fn of_backend(id: &BackendId, backend: &Backend) -> Self {
         Self::of_part("backend", id.as_str(), backend)
+    }
+
+    pub(crate) fn of_tls(host: &HostPattern, certificate: &CertificateId) -> Self {
+        Self::of_part("tls", &host.to_string(), certificate)
+    }
+
+    pub(crate) fn of_certificate(id: &CertificateId, certificate: &Certificate) -> Self {
+        Self::of_part("certificate", id.as_str(), certificate)
     }
 
     /// The JSON form is canonical: fields in the order of the type, maps sorted by key.

@@ -27,7 +27,7 @@ mod receiver;
 mod store;
 
 pub use address::{FeedAddress, InvalidFeedAddress};
-pub use delta::{Delta, DeltaMismatch};
+pub use delta::{Changes, Delta, DeltaMismatch};
 pub use digest::Digest;
 pub use publisher::{PublishError, Publisher, ReceiverStatus};
 pub use receiver::{Connection, receive};

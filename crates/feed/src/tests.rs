@@ -10,7 +10,8 @@ use tidegate_model::*;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// A snapshot with hosts and backends by number; equal numbers and values make equal parts.
+/// A snapshot with hosts and backends by number, and a certificate for each backend; equal numbers and values
+/// make equal parts.
 pub(crate) fn snapshot(hosts: &BTreeMap<u8, u8>, backends: &BTreeMap<u8, u8>) -> Snapshot {
     let mut snapshot = Snapshot::empty(Generation(0));
     for (name, value) in hosts {
@@ -33,6 +34,14 @@ pub(crate) fn snapshot(hosts: &BTreeMap<u8, u8>, backends: &BTreeMap<u8, u8>) ->
         };
         let id = BackendId::new("shop", &format!("s{name}"), "80").unwrap();
         snapshot.backends.insert(id, backend);
+        let certificate = Certificate {
+            chain: format!("chain {value}"),
+            key: PrivateKey(format!("key {value}")),
+        };
+        let id = CertificateId::new(format!("shop/t{}", name / 2)).unwrap();
+        let host = HostPattern::parse(&format!("t{name}.example.com")).unwrap();
+        snapshot.tls.insert(host, id.clone());
+        snapshot.certificates.insert(id, certificate);
     }
     snapshot
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! Snapshot ── Settings
 //!    │
+//!    ├── tls:      HostPattern -> CertificateId      certificates: CertificateId -> Certificate
 //!    ├── hosts:    HostPattern -> [Route]      Route ── PathMatch, HeaderMatch, Action
 //!    │                                                                  │ names
 //!    └── backends: BackendId -> Backend  <──────────────────────────────┘
@@ -21,6 +22,7 @@ mod ids;
 mod route;
 mod settings;
 mod snapshot;
+mod tls;
 
 pub use backend::{
     ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Return, Tier,
@@ -32,6 +34,7 @@ pub use route::{Action, Forward, HeaderMatch, InvalidPath, PathMatch, RoutePlace
 pub use route::{Route, normalise_path};
 pub use settings::{RetrySettings, Settings, Timeouts};
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
+pub use tls::{Certificate, CertificateId, PrivateKey};
 
 #[cfg(test)]
 mod tests;

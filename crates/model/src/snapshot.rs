@@ -1,6 +1,9 @@
 //! The compiled whole configuration of a gateway.
 
-use crate::{Action, Backend, BackendId, Generation, HostPattern, Route, Settings};
+use crate::{
+    Action, Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Route,
+    Settings,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -25,6 +28,13 @@ pub struct Snapshot {
     /// What routes forward to.
     #[serde(default)]
     pub backends: BTreeMap<BackendId, Backend>,
+    /// The certificate that a client of TLS sees, by the name it asks for (RFC 6066 3): an exact name first,
+    /// then a wildcard, then [`HostPattern::Any`], also for clients that ask for none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tls: BTreeMap<HostPattern, CertificateId>,
+    /// What `tls` names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<CertificateId, Certificate>,
 }
 
 /// A snapshot that must not be served.
@@ -53,6 +63,8 @@ impl Snapshot {
             settings: Settings::default(),
             hosts: BTreeMap::new(),
             backends: BTreeMap::new(),
+            tls: BTreeMap::new(),
+            certificates: BTreeMap::new(),
         }
     }
 
@@ -78,7 +90,14 @@ impl Snapshot {
                     reason,
                 })?;
         }
-        Ok(())
+        let mut tls = self.tls.iter();
+        match tls.find(|(_, id)| !self.certificates.contains_key(id)) {
+            Some((host, id)) => Err(InvalidSnapshot::Field {
+                field: format!("tls[{host}]"),
+                reason: format!("there is no certificate {id}"),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn validate_settings(&self) -> Result<(), InvalidSnapshot> {

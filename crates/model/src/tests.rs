@@ -90,6 +90,8 @@ fn names_are_checked_when_read() {
         BackendId::new("shop", "web", "80").unwrap().as_str(),
         "shop/web:80"
     );
+    assert!(CertificateId::new("shop/web-tls").is_ok());
+    assert!(CertificateId::new("").is_err() && CertificateId::new("a b").is_err());
     for bad in [
         ("", "a", "1"),
         ("a", "", "1"),
@@ -121,7 +123,21 @@ fn served() -> Snapshot {
             }),
         }],
     );
+    let certificate = CertificateId::new("shop/web-tls").unwrap();
+    let host = HostPattern::parse("*.example.com").unwrap();
+    snapshot.tls.insert(host, certificate.clone());
+    let pair = Certificate {
+        chain: "chain".to_owned(),
+        key: PrivateKey("secret".to_owned()),
+    };
+    snapshot.certificates.insert(certificate, pair);
     snapshot
+}
+
+#[test]
+fn a_private_key_is_not_shown() {
+    let shown = format!("{:?}", served());
+    assert!(shown.contains("shop/web-tls") && !shown.contains("secret"));
 }
 
 #[test]
@@ -142,6 +158,10 @@ fn a_snapshot_that_cannot_be_served_names_the_field() {
     };
     check(&|s| s.format = SNAPSHOT_FORMAT + 1, "format 2");
     check(&|s| s.backends.clear(), "there is no backend shop/web:80");
+    check(
+        &|s| s.certificates.clear(),
+        "tls[*.example.com]: there is no certificate shop/web-tls",
+    );
     check(
         &|s| s.settings.timeouts.connect = std::time::Duration::ZERO,
         "settings.timeouts.connect",

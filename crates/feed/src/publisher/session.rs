@@ -1,11 +1,11 @@
 //! One receiver's connection.
 
 use super::{Published, Shared};
-use crate::Delta;
 use crate::frame::{self, FROM_PUBLISHER_MAX, FROM_RECEIVER_MAX, FrameError, FrameReader};
 use crate::message::{
     FromPublisher, FromReceiver, HEARTBEAT, Have, PROTOCOL, SILENCE_MAX, Verdict,
 };
+use crate::{Changes, Delta};
 use std::sync::Arc;
 use tidegate_model::Generation;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -201,9 +201,7 @@ impl Base {
                 base_digest: have.digest,
                 generation: newest.snapshot.generation,
                 digest: newest.digest,
-                settings: None,
-                hosts: Default::default(),
-                backends: Default::default(),
+                changes: Changes::default(),
             },
             Self::Named(_) => return None,
         };
