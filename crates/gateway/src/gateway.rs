@@ -1,8 +1,9 @@
 //! The gateway as a whole: start, parts, end.
 
 use crate::health::probe;
-use crate::state::{HealthMetrics, Shared, TrafficMetrics};
-use crate::worker;
+use crate::state::{CertificateMetrics, HealthMetrics, Shared, TrafficMetrics};
+use crate::tls;
+use crate::worker::{self, Listener, Port};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use tidegate_model::Snapshot;
 use tidegate_runtime::{Admin, AdminError, AdminReply, Check, Clock};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is started with.
@@ -21,6 +23,8 @@ pub struct GatewayConfig {
     pub name: String,
     /// Where to serve; port 0 takes a free one.
     pub http_listen: Vec<SocketAddr>,
+    /// Where to serve over TLS; the certificates are in the snapshot.
+    pub https_listen: Vec<SocketAddr>,
     /// Threads that serve; at least 1.
     pub workers: usize,
     /// Where accepted snapshots are kept. Needed for `feed`.
@@ -38,6 +42,7 @@ pub struct GatewayConfig {
 #[derive(Debug)]
 pub struct Gateway {
     http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
     shared: Arc<Shared>,
     shutdown: CancellationToken,
@@ -60,7 +65,9 @@ pub enum StartError {
         reason: &'static str,
     },
     /// An address cannot be had.
-    #[error("gateway cannot listen on http address {address}; choose another --http-listen")]
+    #[error(
+        "gateway cannot listen on address {address}; choose another --http-listen or --https-listen"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -80,6 +87,9 @@ pub enum StartError {
         /// The field, and what is wrong with it.
         reason: String,
     },
+    /// The crypto library cannot work.
+    #[error("gateway cannot set up TLS")]
+    Tls(#[source] rustls::Error),
     /// There is no thread or event loop to be had.
     #[error("gateway cannot start a thread")]
     Thread(#[source] io::Error),
@@ -132,15 +142,12 @@ impl Gateway {
             None => None,
         };
 
-        let mut ports = Vec::new();
-        for address in config.http_listen {
-            let bound = worker::bind(address, config.workers);
-            ports.push(bound.map_err(|error| StartError::Listen {
-                address: error.address,
-                source: error.source,
-            })?);
-        }
-        let http: Vec<_> = ports.iter().map(|port| port.address).collect();
+        let mut plain = listen(&config.http_listen, config.workers)?;
+        let mut secure = listen(&config.https_listen, config.workers)?;
+        let addresses = |ports: &[Port]| ports.iter().map(|port| port.address).collect();
+        let (http, https): (Vec<_>, Vec<_>) = (addresses(&plain), addresses(&secure));
+        let tls = tls::server_config(&shared).map_err(StartError::Tls)?;
+        let tls = TlsAcceptor::from(tls);
 
         let prober = probe::spawn(Arc::clone(&shared.health), clock, end.clone());
         let prober = prober.map_err(StartError::Thread)?;
@@ -150,9 +157,8 @@ impl Gateway {
         let stop_workers = end.child_token();
         for index in 0..config.workers {
             let plan = worker::Plan {
-                listeners: ports
-                    .iter_mut()
-                    .filter_map(|port| port.listeners.pop())
+                listeners: share(&mut plain, None)
+                    .chain(share(&mut secure, Some(&tls)))
                     .collect(),
                 shared: Arc::clone(&shared),
                 clock,
@@ -190,9 +196,10 @@ impl Gateway {
             tasks.push(tokio::spawn(admin.serve(end.clone())));
         }
         on_failure.disarm();
-        tracing::info!(?http, admin = ?admin_address, workers = workers.len(), "gateway serves");
+        tracing::info!(?http, ?https, admin = ?admin_address, workers = workers.len(), "gateway serves");
         Ok(Self {
             http,
+            https,
             admin: admin_address,
             shared,
             shutdown,
@@ -206,6 +213,11 @@ impl Gateway {
     /// Where it serves, in the order of `http_listen`, with the ports that were taken.
     pub fn http_addresses(&self) -> &[SocketAddr] {
         &self.http
+    }
+
+    /// Where it serves over TLS, in the order of `https_listen`, with the ports that were taken.
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        &self.https
     }
 
     /// Where the admin port is.
@@ -242,6 +254,25 @@ impl Gateway {
         self.shutdown.cancel();
         self.stopped().await;
     }
+}
+
+fn listen(addresses: &[SocketAddr], workers: usize) -> Result<Vec<Port>, StartError> {
+    let bind = |address: &SocketAddr| {
+        worker::bind(*address, workers).map_err(|error| StartError::Listen {
+            address: error.address,
+            source: error.source,
+        })
+    };
+    addresses.iter().map(bind).collect()
+}
+
+/// One worker's listeners of these ports.
+fn share(ports: &mut [Port], tls: Option<&TlsAcceptor>) -> impl Iterator<Item = Listener> {
+    ports.iter_mut().filter_map(move |port| {
+        let socket = port.listeners.pop()?;
+        let tls = tls.cloned();
+        Some(Listener { socket, tls })
+    })
 }
 
 /// Serves what is on disk, if there is something that can be served; and why other files there cannot.
@@ -286,6 +317,7 @@ fn serve_pages(admin: &mut Admin, shared: &Arc<Shared>, clock: Clock, refused: V
     let registry = admin.registry();
     registry.register_collector(Box::new(health));
     registry.register_collector(Box::new(TrafficMetrics(Arc::clone(shared))));
+    registry.register_collector(Box::new(CertificateMetrics(Arc::clone(shared))));
     let shared = Arc::clone(shared);
     admin.get("/status", move |_| {
         let mut status = shared.status_json(clock.now());

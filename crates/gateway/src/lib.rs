@@ -17,7 +17,7 @@
 //! disk, whether or not anybody is there to send another. What HTTP it accepts and why is in `h1`; when a
 //! request is sent again, in `forward/exchange.rs`.
 //!
-//! Not here yet: TLS, HTTP/2, upgrades, filters, access logs.
+//! Not here yet: HTTP/2, TLS towards backends, upgrades, filters, access logs.
 
 pub mod budget;
 pub mod choose;
@@ -28,6 +28,7 @@ mod h1;
 pub mod health;
 pub mod state;
 pub mod table;
+pub mod tls;
 mod upstream;
 mod worker;
 

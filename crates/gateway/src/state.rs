@@ -1,10 +1,12 @@
 //! What all workers of a gateway share.
 
+mod certificates;
 mod metrics;
 mod status;
 mod traffic;
 
 pub use crate::table::ApplyReport;
+pub use certificates::CertificateMetrics;
 pub use metrics::HealthMetrics;
 pub use traffic::{Traffic, TrafficMetrics};
 

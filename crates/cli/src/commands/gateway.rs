@@ -38,6 +38,9 @@ pub(crate) struct Gateway {
     /// Where to serve.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     http_listen: SocketAddr,
+    /// Where to serve over TLS, with the certificates of the snapshot.
+    #[arg(long, value_name = "IP:PORT")]
+    https_listen: Option<SocketAddr>,
     /// Where /livez, /readyz, /metrics and /status are [default: a free port of 127.0.0.1].
     #[arg(
         long,
@@ -68,6 +71,7 @@ impl Gateway {
             let config = GatewayConfig {
                 name: self.name,
                 http_listen: vec![self.http_listen],
+                https_listen: self.https_listen.into_iter().collect(),
                 workers: self.workers.map_or_else(cores, NonZero::get),
                 data_dir: Some(self.data_dir.clone()),
                 feed: self.feed,
@@ -80,10 +84,12 @@ impl Gateway {
                 .zip(gateway.admin_address())
                 .context("the gateway does not say where it serves")?;
             ready::write_admin_addr(&self.data_dir, admin)?;
-            let values = [
+            let mut values = vec![
                 ("http", format!("http://{http}")),
                 ("admin", format!("http://{admin}")),
             ];
+            let https = gateway.https_addresses().first();
+            values.extend(https.map(|https| ("https", format!("https://{https}"))));
             eprintln!("{}", ready::line("gateway", &values, None));
             gateway.stopped().await;
             Ok(ExitCode::SUCCESS)

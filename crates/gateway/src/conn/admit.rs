@@ -48,6 +48,7 @@ pub(super) fn admit<'t>(
     if route.is_some() {
         let identity = Identity {
             address: client.address.as_bytes(),
+            scheme: client.stream.scheme(),
             request_id: &request_id(client),
         };
         request_out.clear();

@@ -1,9 +1,8 @@
 //! The client's end of a connection: waiting, reading heads, writing answers, ending.
 
-use super::{After, OwnAnswer};
+use super::{After, ClientStream, OwnAnswer};
 use crate::h1::{HEAD_MAX, Method, Persistence, Refusal, Version};
-use crate::worker::{Scratch, TimerKey, Worker};
-use socket2::SockRef;
+use crate::worker::{Open, Scratch, TimerKey, Worker};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -11,17 +10,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate_runtime::Tick;
-use tokio::io::{AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite;
 
 /// A client's connection. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: ClientStream,
     /// Its address as text.
     pub(crate) address: String,
     timer: TimerKey,
+    _open: Open,
 }
 
 /// What came of reading a head.
@@ -46,14 +45,14 @@ const LINGER_BYTES: usize = 1024 * 1024;
 const INPUT_MAX: usize = HEAD_MAX + 1024;
 
 impl Client {
-    pub(crate) fn new(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) -> Self {
-        worker.connection_begins();
+    pub(crate) fn new(open: Open, worker: Rc<Worker>, stream: ClientStream, peer: IpAddr) -> Self {
         let timer = worker.timers.add();
         Self {
             worker,
             stream,
             address: peer.to_canonical().to_string(),
             timer,
+            _open: open,
         }
     }
 
@@ -80,8 +79,8 @@ impl Client {
             }
         };
         poll_fn(|context| {
-            if let Poll::Ready(ready) = self.stream.poll_read_ready(context) {
-                return Poll::Ready(ready.is_ok());
+            if let Poll::Ready(more) = self.stream.poll_readable(context) {
+                return Poll::Ready(more);
             }
             let mut deadline = since + limit;
             if let Some(draining) = self.worker.draining() {
@@ -181,7 +180,11 @@ impl Client {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            Poll::Ready(true)
+            match Pin::new(&mut self.stream).poll_flush(context) {
+                Poll::Ready(flushed) => Poll::Ready(flushed.is_ok()),
+                Poll::Pending if self.expired(deadline, context) => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await
     }
@@ -192,14 +195,28 @@ impl Client {
         if *ahead {
             return false;
         }
-        let mut byte = [0];
-        match self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+        match self.stream.poll_peek(context) {
             Poll::Pending => false,
-            Poll::Ready(Ok(1..)) => {
+            Poll::Ready(true) => {
                 *ahead = true;
                 false
             }
-            Poll::Ready(Ok(0) | Err(_)) => true,
+            Poll::Ready(false) => true,
+        }
+    }
+
+    /// Ends the connection; over TLS the client is told (RFC 8446 6.1), so that it knows that nothing is missing.
+    pub(super) async fn end(mut self) {
+        if let ClientStream::Tls(_) = self.stream {
+            let deadline = self.worker.now() + LINGER;
+            poll_fn(|context| {
+                let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+                match shut.is_ready() || self.expired(deadline, context) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
         }
     }
 
@@ -229,14 +246,12 @@ impl Client {
 
     /// Resets the connection.
     pub(super) fn reset(self) {
-        // If it fails, the client sees an ordinary end, and a length that does not fit.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        self.stream.reset_on_close();
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         self.worker.timers.remove(self.timer);
-        self.worker.connection_ends();
     }
 }

@@ -9,9 +9,11 @@
 mod admit;
 mod answer;
 mod client;
+mod stream;
 
 pub(crate) use answer::OwnAnswer;
 pub(crate) use client::Client;
+pub(crate) use stream::ClientStream;
 
 use crate::forward;
 use crate::h1::{Persistence, Refusal};
@@ -43,11 +45,12 @@ pub(crate) async fn serve(mut client: Client) {
         client.worker.scratch.give(scratch);
         match after {
             After::KeepAlive => {}
-            After::Close => return,
+            After::Close => break,
             After::Linger => return client.linger().await,
             After::Reset => return client.reset(),
         }
     }
+    client.end().await;
 }
 
 /// Serves requests while bytes of the next one are there already.

@@ -1,6 +1,7 @@
 //! The answer's body on its way from the endpoint to the client.
 
 use super::outgoing::poll_write_piece;
+use crate::conn::ClientStream;
 use crate::h1::{BodyDecoder, BodyEncoder, ResponseFraming};
 use crate::worker::{BUFFER_LEN, Buffer};
 use std::task::{Context, Poll, ready};
@@ -20,6 +21,8 @@ pub(crate) struct Download {
     payload: usize,
     consumed: usize,
     written: usize,
+    /// The client's stream has not let go of everything yet.
+    unflushed: bool,
     /// Payload bytes seen so far.
     pub(crate) bytes: u64,
 }
@@ -59,6 +62,7 @@ impl Download {
             payload: 0,
             consumed: 0,
             written: 0,
+            unflushed: false,
             bytes: 0,
         };
         match download.take_piece(out) {
@@ -84,7 +88,7 @@ impl Download {
 
     /// Whether bytes for the client are waiting to be taken by it.
     pub(crate) fn waits_for_client(&self, out: &[u8]) -> bool {
-        self.written < out.len() + self.payload + self.after.len()
+        self.unflushed || self.written < out.len() + self.payload + self.after.len()
     }
 
     /// Goes on as far as it can; ready when the client has been sent everything. `out` holds what must
@@ -92,7 +96,7 @@ impl Download {
     pub(crate) fn poll(
         &mut self,
         context: &mut Context<'_>,
-        client: &mut TcpStream,
+        client: &mut ClientStream,
         out: &mut Vec<u8>,
         progress: &mut usize,
     ) -> Poll<Result<(), DownloadFailure>> {
@@ -102,6 +106,7 @@ impl Download {
                 let before = self.written;
                 let wrote = poll_write_piece(client, context, parts, &mut self.written);
                 *progress += self.written - before;
+                self.unflushed = wrote.is_pending();
                 ready!(wrote).map_err(|_| DownloadFailure::Client)?;
                 self.buffer.consume(self.consumed);
             }

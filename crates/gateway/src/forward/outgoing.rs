@@ -4,12 +4,11 @@ use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
-/// Writes `before`, `payload` and `after` to `stream`, continuing at `written`. Ready with the number
-/// of bytes written by this call; everything is written when `written` has reached their total.
+/// Writes `before`, `payload` and `after` to `stream`, continuing at `written`, which counts what the stream has
+/// taken. Ready when everything has left.
 pub(crate) fn poll_write_piece(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncWrite + Unpin),
     context: &mut Context<'_>,
     parts: [&[u8]; 3],
     written: &mut usize,
@@ -39,5 +38,5 @@ pub(crate) fn poll_write_piece(
         }
         *written += done;
     }
-    Poll::Ready(Ok(()))
+    Pin::new(stream).poll_flush(context)
 }

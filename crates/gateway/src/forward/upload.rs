@@ -1,6 +1,7 @@
 //! The request's body on its way from the client to the endpoint.
 
 use super::outgoing::poll_write_piece;
+use crate::conn::ClientStream;
 use crate::h1::{BodyDecoder, BodyEncoder, Framing, HEAD_MAX, Refusal};
 use crate::worker::Buffer;
 use std::task::{Context, Poll, ready};
@@ -88,7 +89,7 @@ impl Upload {
     pub(crate) fn poll(
         &mut self,
         context: &mut Context<'_>,
-        client: &mut TcpStream,
+        client: &mut ClientStream,
         input: &mut Buffer,
         endpoint: &mut TcpStream,
         progress: &mut usize,

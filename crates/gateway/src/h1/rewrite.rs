@@ -9,6 +9,8 @@ use super::{BodyEncoder, Framing, RequestHead, ResponseFraming, ResponseHead, Ve
 pub(crate) struct Identity<'a> {
     /// The client's address as text.
     pub(crate) address: &'a [u8],
+    /// The scheme the client used, such as `https`.
+    pub(crate) scheme: &'static str,
     /// 32 hex digits.
     pub(crate) request_id: &'a [u8; 32],
 }
@@ -63,7 +65,9 @@ pub(crate) fn write_request(
     }
     out.extend_from_slice(b"X-Forwarded-For: ");
     out.extend_from_slice(identity.address);
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ");
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    out.extend_from_slice(identity.scheme.as_bytes());
+    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
     out.extend_from_slice(head.host.of(buf));
     out.extend_from_slice(b"\r\nX-Request-Id: ");
     out.extend_from_slice(identity.request_id);

@@ -3,13 +3,14 @@
 use super::Shared;
 use crate::choose::{BackendState, Mode};
 use crate::health::{Availability, ClusterState, EndpointState};
+use crate::tls::Certificates;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tidegate_model::ClusterName;
 use tidegate_runtime::Tick;
 
 impl Shared {
-    /// Generation, verdict on each cluster, and each backend's endpoints and shares.
+    /// Generation, verdict on each cluster, each backend's endpoints and shares, certificates.
     pub fn status_json(&self, now: Tick) -> Value {
         let table = self.table.load();
         let mut totals: BTreeMap<ClusterName, (usize, usize)> = BTreeMap::new();
@@ -37,9 +38,24 @@ impl Shared {
             "self_suspect": self.health.self_suspect(),
             "clusters": clusters,
             "backends": backends,
+            "certificates": certificates_json(table.certificates()),
             "traffic": self.traffic.to_json(),
         })
     }
+}
+
+/// When each expires, in seconds since 1970, and what cannot be shown.
+fn certificates_json(certificates: &Certificates) -> Value {
+    let shown: Map<String, Value> = certificates
+        .expiry()
+        .map(|(id, not_after)| (id.to_string(), json!({ "not_after": not_after })))
+        .collect();
+    let unusable: Map<String, Value> = certificates
+        .unusable()
+        .iter()
+        .map(|unusable| (unusable.id.to_string(), unusable.reason.clone().into()))
+        .collect();
+    json!({ "shown": shown, "unusable": unusable })
 }
 
 fn cluster_json(cluster: &ClusterState, (total, available): (usize, usize), now: Tick) -> Value {

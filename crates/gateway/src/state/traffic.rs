@@ -19,6 +19,8 @@ pub struct Traffic {
     connections: Sharded,
     connections_total: Sharded,
     cut: Sharded,
+    tls_handshakes: Sharded,
+    tls_failures: Sharded,
 }
 
 /// Shows [`Traffic`] to whoever asks for metrics.
@@ -44,6 +46,16 @@ impl Traffic {
     /// An answer ended in its middle.
     pub(crate) fn answer_cut(&self) {
         self.cut.add(1);
+    }
+
+    /// A client of TLS may send requests.
+    pub(crate) fn tls_handshake(&self) {
+        self.tls_handshakes.add(1);
+    }
+
+    /// A client of TLS was sent away, or went.
+    pub(crate) fn tls_failure(&self) {
+        self.tls_failures.add(1);
     }
 
     pub(crate) fn connection_begins(&self) {
@@ -78,6 +90,8 @@ impl Traffic {
             "own_answers": by_class(&self.own_answers),
             "retries": self.retries.sum(),
             "answers_cut": self.cut.sum(),
+            "tls_handshakes": self.tls_handshakes.sum(),
+            "tls_failures": self.tls_failures.sum(),
         })
     }
 }
@@ -122,6 +136,16 @@ impl Collector for TrafficMetrics {
                 "gateway_client_connections",
                 "Connections accepted from clients",
                 &traffic.connections_total,
+            ),
+            (
+                "gateway_tls_handshakes",
+                "TLS handshakes with clients that came to their end",
+                &traffic.tls_handshakes,
+            ),
+            (
+                "gateway_tls_failures",
+                "TLS handshakes with clients that did not",
+                &traffic.tls_failures,
             ),
         ];
         for (name, help, counter) in counters {

@@ -7,6 +7,7 @@ use super::changes::changes;
 use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
 use crate::health::HealthTable;
+use crate::tls::Certificates;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{BackendId, Generation, HostPattern, Route, Settings, Snapshot};
@@ -47,6 +48,7 @@ impl Table {
             settings: compile_settings(&snapshot.settings, previous),
             hosts: compile_hosts(snapshot, previous, &backends, &mut report),
             backends,
+            certificates: compile_certificates(snapshot, previous),
         };
         (table, report)
     }
@@ -97,6 +99,21 @@ fn compile_settings(settings: &Settings, previous: Option<&Table>) -> Arc<Settin
         Some(previous) if *previous.settings == *settings => Arc::clone(&previous.settings),
         _ => Arc::new(settings.clone()),
     }
+}
+
+fn compile_certificates(snapshot: &Snapshot, previous: Option<&Table>) -> Arc<Certificates> {
+    if let Some(previous) = previous {
+        let old = &previous.snapshot;
+        if old.tls == snapshot.tls && old.certificates == snapshot.certificates {
+            return Arc::clone(&previous.certificates);
+        }
+    }
+    let known = previous.map(|p| &*p.certificates);
+    let certificates = Certificates::compile(snapshot, known);
+    for unusable in certificates.unusable() {
+        tracing::error!(certificate = %unusable.id, reason = unusable.reason, "certificate cannot be shown");
+    }
+    Arc::new(certificates)
 }
 
 fn compile_backends(

@@ -19,6 +19,7 @@ pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry};
 pub use route::{HeaderLookup, RequestHead, route};
 
 pub use crate::choose::BackendState;
+use crate::tls::Certificates;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{BackendId, Generation, Settings, Snapshot};
@@ -30,6 +31,7 @@ pub struct Table {
     settings: Arc<Settings>,
     hosts: Arc<Hosts>,
     backends: Arc<HashMap<BackendId, Arc<BackendState>>>,
+    certificates: Arc<Certificates>,
 }
 
 /// All hosts; shared between tables while no route changes.
@@ -65,6 +67,11 @@ impl Table {
     /// Settings of the whole gateway.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
+    }
+
+    /// What clients of TLS see.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// A backend by name.

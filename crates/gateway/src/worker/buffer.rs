@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Enough for all but the largest heads and for good throughput of bodies; small enough that ten
 /// thousand slow readers cost 320 MiB, not more.
@@ -84,7 +83,7 @@ impl Buffer {
     /// Reads once from `stream` behind the data; there must be room. Zero bytes: the peer has closed.
     pub(crate) fn poll_fill(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncRead + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<usize>> {
         let mut room = ReadBuf::new(&mut self.bytes[self.end..]);

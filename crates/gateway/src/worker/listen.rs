@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 
 /// A listener that could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("http address {address} cannot be listened on")]
+#[error("address {address} cannot be listened on")]
 pub(crate) struct ListenError {
     pub(crate) address: SocketAddr,
     #[source]

@@ -10,8 +10,8 @@ mod scratch;
 mod timers;
 
 pub(crate) use buffer::{BUFFER_LEN, Buffer};
-pub(crate) use listen::{bind, connections_max};
-pub(crate) use run::{Plan, is_exhaustion, spawn};
+pub(crate) use listen::{Port, bind, connections_max};
+pub(crate) use run::{Listener, Plan, is_exhaustion, spawn};
 pub(crate) use scratch::{Scratch, ScratchPool};
 pub(crate) use timers::{TimerKey, Timers};
 
@@ -98,15 +98,11 @@ impl Worker {
         self.draining.get()
     }
 
-    pub(crate) fn connection_begins(&self) {
+    /// Counts a client's connection as open until the result is dropped.
+    pub(crate) fn connection_begins(self: &Rc<Self>) -> Open {
         self.connections.set(self.connections.get() + 1);
         self.shared.traffic.connection_begins();
-    }
-
-    pub(crate) fn connection_ends(&self) {
-        self.connections.set(self.connections.get() - 1);
-        self.shared.traffic.connection_ends();
-        self.freed.notify_one();
+        Open(Rc::clone(self))
     }
 
     /// Counts a request as under way until the result is dropped.
@@ -117,6 +113,19 @@ impl Worker {
             self.busy.notify_one();
         }
         UnderWay(Rc::clone(self))
+    }
+}
+
+/// An open connection of a client.
+#[derive(Debug)]
+pub(crate) struct Open(Rc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let worker = &self.0;
+        worker.connections.set(worker.connections.get() - 1);
+        worker.shared.traffic.connection_ends();
+        worker.freed.notify_one();
     }
 }
 

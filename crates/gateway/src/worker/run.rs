@@ -1,10 +1,10 @@
 //! A worker's life: accept, tick, drain.
 
 use super::Worker;
-use crate::conn;
+use crate::conn::{self, Client, ClientStream};
 use crate::state::Shared;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,19 @@ use tidegate_runtime::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+/// Where clients come in.
+pub(crate) struct Listener {
+    pub(crate) socket: StdListener,
+    /// For those who speak TLS.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
 /// What a worker is to do.
-#[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) listeners: Vec<StdListener>,
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     pub(crate) connections_max: usize,
@@ -97,11 +104,12 @@ async fn drain(worker: &Worker) {
 
 async fn accept(
     worker: Rc<Worker>,
-    listener: StdListener,
+    listener: Listener,
     connections_max: usize,
     shutdown: CancellationToken,
 ) {
-    let listener = match TcpListener::from_std(listener) {
+    let Listener { socket, tls } = listener;
+    let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "a listener cannot be watched");
@@ -122,7 +130,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                serve(&worker, stream, peer.ip());
+                serve(&worker, stream, peer.ip(), tls.as_ref());
             }
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "cannot accept, waiting a little");
@@ -137,10 +145,44 @@ async fn accept(
     }
 }
 
-fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: std::net::IpAddr) {
-    let client = conn::Client::new(Rc::clone(worker), stream, peer);
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&TlsAcceptor>) {
+    let open = worker.connection_begins();
+    let worker = Rc::clone(worker);
     // A panic ends its task, and with it this connection alone.
-    spawn_local(conn::serve(client));
+    match tls.cloned() {
+        None => {
+            let client = Client::new(open, worker, ClientStream::Plain(stream), peer);
+            spawn_local(conn::serve(client));
+        }
+        Some(tls) => {
+            spawn_local(async move {
+                if let Some(stream) = shake_hands(&worker, stream, &tls).await {
+                    conn::serve(Client::new(open, worker, stream, peer)).await;
+                }
+            });
+        }
+    }
+}
+
+/// Has as long as a client has for the head of a request.
+async fn shake_hands(
+    worker: &Worker,
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+) -> Option<ClientStream> {
+    let limit = worker.table().settings().timeouts.request_head;
+    let shaken = tokio::time::timeout(limit, ClientStream::accept_tls(stream, tls)).await;
+    let reason = match shaken {
+        Ok(Ok(stream)) => {
+            worker.shared.traffic.tls_handshake();
+            return Some(stream);
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it takes too long".to_owned(),
+    };
+    worker.shared.traffic.tls_failure();
+    tracing::debug!(reason, "TLS handshake failed");
+    None
 }
 
 /// Whether an error means that the process or the system has run out of something.

@@ -177,6 +177,7 @@ fn whole(buffer: &[u8]) -> Option<usize> {
 /// A gateway, and the feed it listens to.
 pub struct Rig {
     pub http: SocketAddr,
+    pub https: SocketAddr,
     pub admin: SocketAddr,
     pub publisher: Option<Publisher>,
     pub stop: CancellationToken,
@@ -203,6 +204,7 @@ impl Rig {
         let config = GatewayConfig {
             name: "test".to_owned(),
             http_listen: vec!["127.0.0.1:0".parse().unwrap()],
+            https_listen: vec!["127.0.0.1:0".parse().unwrap()],
             workers: 1,
             data_dir: Some(dir.path().join("gateway")),
             feed,
@@ -210,13 +212,15 @@ impl Rig {
             snapshot: None,
         };
         let gateway = Gateway::start(config, stop.clone()).await.unwrap();
-        let (http, admin) = (
+        let (http, https, admin) = (
             gateway.http_addresses()[0],
+            gateway.https_addresses()[0],
             gateway.admin_address().unwrap(),
         );
         let ended = tokio::spawn(gateway.stopped());
         Self {
             http,
+            https,
             admin,
             publisher: None,
             stop,
@@ -303,7 +307,7 @@ pub struct Answer {
 }
 
 /// Reads one answer with a Content-Length or chunks; the rest stays.
-pub fn read_answer(stream: &mut TcpStream) -> Answer {
+pub fn read_answer(stream: &mut impl Read) -> Answer {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

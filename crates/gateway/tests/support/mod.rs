@@ -212,6 +212,7 @@ pub(crate) async fn gateway(snapshot: Snapshot) -> Gateway {
     let config = GatewayConfig {
         name: "test".to_owned(),
         http_listen: vec!["127.0.0.1:0".parse().unwrap()],
+        https_listen: Vec::new(),
         workers: 1,
         data_dir: None,
         feed: None,

@@ -1,0 +1,132 @@
+//! A client's socket, with or without TLS.
+
+use socket2::SockRef;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// Bytes from and to a client.
+#[derive(Debug)]
+pub(crate) enum ClientStream {
+    Plain(TcpStream),
+    /// The handshake is done.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl ClientStream {
+    /// Shakes hands on `stream`.
+    ///
+    /// # Errors
+    /// The client breaks the protocol, or there is no version, cipher or certificate for it; it has been told.
+    pub(crate) async fn accept_tls(stream: TcpStream, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        let stream = acceptor.accept(stream).await?;
+        Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// The scheme of its requests (RFC 9110 4.2).
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "http",
+            Self::Tls(_) => "https",
+        }
+    }
+
+    /// Ready when there are bytes to read, and when there will be none: then false.
+    pub(crate) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        match self {
+            Self::Plain(stream) => stream.poll_read_ready(context).map(|ready| ready.is_ok()),
+            Self::Tls(stream) => poll_plaintext(stream, context),
+        }
+    }
+
+    /// Ready when the client has sent more, which stays to be read: true. Or when it has ended: false.
+    pub(crate) fn poll_peek(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        match self {
+            Self::Plain(stream) => {
+                let mut byte = [0];
+                let peeked = stream.poll_peek(context, &mut ReadBuf::new(&mut byte));
+                peeked.map(|count| matches!(count, Ok(1..)))
+            }
+            Self::Tls(stream) => poll_plaintext(stream, context),
+        }
+    }
+
+    /// Makes closing it a reset.
+    pub(crate) fn reset_on_close(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // If it fails, the client sees an ordinary end, and a length that does not fit.
+        let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+/// Whether there is something to read, without reading it.
+fn poll_plaintext(stream: &mut TlsStream<TcpStream>, context: &mut Context<'_>) -> Poll<bool> {
+    let buffered = Pin::new(stream).poll_fill_buf(context);
+    buffered.map(|bytes| matches!(bytes, Ok([_, ..])))
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, room),
+            Self::Tls(stream) => {
+                // Its own poll_read asks the socket once more when it has something already.
+                let bytes = ready!(Pin::new(&mut **stream).poll_fill_buf(context))?;
+                let count = bytes.len().min(room.remaining());
+                room.put_slice(&bytes[..count]);
+                Pin::new(stream).consume(count);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    /// TLS keeps what the socket did not take at once; it is gone to the socket when this is ready.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
