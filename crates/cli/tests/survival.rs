@@ -72,6 +72,35 @@ fn a_gateway_that_is_killed_is_started_again() {
 }
 
 #[test]
+fn a_gateway_that_was_started_by_hand_is_taken_by_the_next_hub() {
+    Rig::run(TIDEGATE, async |rig| {
+        rig.start_shop(&[("az1", 1)]).await?;
+        let first = rig.gateway()?;
+        let command = first.command_line();
+        rig.server_mut().kill()?;
+        first.signal(rustix::process::Signal::KILL);
+        wait_for("the end of the gateway", SOON, async || {
+            ensure!(!first.is_alive(), "it runs");
+            Ok(())
+        })
+        .await?;
+
+        // As the hub had started it: what `ps` showed, typed again.
+        let args: Vec<&str> = command.split(' ').skip(1).collect();
+        let mut by_hand = rig.spawn("by-hand", &args)?;
+        by_hand.ready(SOON).await?;
+        rig.until_served_by("az1", SHOP, &[]).await?;
+        rig.server_mut().restart().await?;
+        ensure!(
+            rig.gateway()? == by_hand.id(),
+            "the hub started another gateway"
+        );
+        rig.route_shop("other", "other.example.com", &[]).await?;
+        rig.until_served_by("az1", "other.example.com", &[]).await
+    });
+}
+
+#[test]
 fn a_gateway_alone_serves_from_the_last_snapshot_that_is_good() {
     Rig::run(TIDEGATE, async |rig| {
         rig.start_shop(&[("az1", 1), ("az2", 1)]).await?;

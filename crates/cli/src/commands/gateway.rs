@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use tidegate_feed::FeedAddress;
 use tidegate_gateway::{Gateway as Running, GatewayConfig};
+use tidegate_hub::gateway_process::note_this_process;
 use tidegate_model::Snapshot;
 use tidegate_runtime::{signals, telemetry};
 
@@ -84,6 +85,9 @@ impl Gateway {
                 .zip(gateway.admin_address())
                 .context("the gateway does not say where it serves")?;
             ready::write_admin_addr(&self.data_dir, admin)?;
+            if let Err(error) = note_this_process(&self.data_dir) {
+                tracing::warn!(%error, "no note of this process: a hub will not find it");
+            }
             let mut values = vec![
                 ("http", format!("http://{http}")),
                 ("admin", format!("http://{admin}")),

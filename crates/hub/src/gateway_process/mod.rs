@@ -22,7 +22,7 @@ use process::Process;
 use record::Record;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use supervise::Supervisor;
 use tokio::sync::{oneshot, watch};
@@ -69,6 +69,29 @@ pub struct GatewayStatus {
     pub restarts: u32,
     /// How it last ended, such as `exit status: 1`, or why it could not be started.
     pub last_exit: Option<String>,
+}
+
+/// Leaves a note in `dir` that this process is the gateway, unless its hub did: a gateway that an operator started
+/// by hand while the hub was dead is then found by the next hub, instead of getting a second one beside it.
+/// Blocks for the disk.
+///
+/// # Errors
+/// When /proc cannot be read or the note cannot be written.
+pub fn note_this_process(dir: &Path) -> io::Result<()> {
+    let note = dir.join(GATEWAY_PID_FILE);
+    let unknown = || io::Error::other("this process is not in /proc");
+    let this = Process::find(std::process::id())?.ok_or_else(unknown)?;
+    let noted = Record::read(&note);
+    if noted.is_some_and(|noted| noted.identity == this.identity && noted.pid == this.pid()) {
+        return Ok(());
+    }
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let record = Record {
+        pid: this.pid(),
+        identity: this.identity.clone(),
+        command: record::command_line(&std::env::current_exe()?, &args),
+    };
+    record.write(&note)
 }
 
 /// Namespace of [`GatewayProcess::ensure`].
