@@ -6,6 +6,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// The variable that holds a filter such as `info,tidegate_gateway=debug`.
 pub const FILTER_VARIABLE: &str = "TIDEGATE_LOG";
 
+/// Reports every failed request to a Kubernetes API as an error, without naming the cluster; those who make the
+/// requests say it better, and once.
+const QUIET: &str = "kube_client=off";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -42,7 +46,7 @@ pub fn init(format: Format, default_level: tracing::Level) -> Result<(), Telemet
         Ok(value) if !value.is_empty() => {
             EnvFilter::try_new(&value).map_err(|source| TelemetryError::Filter { value, source })?
         }
-        _ => EnvFilter::new(default_level.as_str()),
+        _ => EnvFilter::new(format!("{default_level},{QUIET}")),
     };
     let lines = fmt()
         .with_env_filter(filter)
