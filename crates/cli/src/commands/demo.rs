@@ -176,6 +176,7 @@ impl RunFlags {
             return Ok(ExitCode::from(2));
         }
         demo::run(demo::Options {
+            default_data_dir: self.place.data_dir.is_none(),
             data_dir: self.place.data_dir()?,
             strategy: self.strategy,
             rate: self.rate,

@@ -45,6 +45,8 @@ pub(crate) const CLUSTERS: [&str; 2] = ["az1", "az2"];
 pub(crate) struct Options {
     /// Where clusters, kubeconfigs and logs go.
     pub(crate) data_dir: PathBuf,
+    /// `fail` and `heal` find it without being told.
+    pub(crate) default_data_dir: bool,
     /// How clusters share traffic.
     pub(crate) strategy: Strategy,
     /// Requests a second.

@@ -90,7 +90,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
         _ => None,
     };
-    let hints = view_model::hints(&fleet, gateway, &options.data_dir);
+    let hints = view_model::hints(&fleet, gateway, &options);
     if view.is_none() {
         hints.iter().for_each(|hint| eprintln!("{hint}"));
     }

@@ -1,7 +1,6 @@
 //! From figures and states to what the view and the progress lines show.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use super::fleet::{Fleet, kubeconfig};
@@ -9,7 +8,7 @@ use super::health::Watch;
 use super::view::{Model, Row};
 use super::{CLUSTERS, Options, sample};
 use crate::commands::Strategy;
-use crate::load::{Tally, fractional_millis, share};
+use crate::load::{SLOT, Tally, fractional_millis, share};
 
 /// "Now", for rates and shares.
 const NOW: Duration = Duration::from_secs(1);
@@ -26,29 +25,28 @@ pub(super) fn title(options: &Options) -> String {
     format!("{strategy}, {} {} requests/s", options.rate, options.method)
 }
 
-/// What a person can try while it runs.
-pub(super) fn hints(fleet: &Fleet, gateway: SocketAddr, dir: &Path) -> Vec<String> {
-    let mut hints = vec![format!(
-        "curl -H 'Host: {}' http://{gateway}/",
-        sample::HOST
-    )];
-    if let Ok(path) = kubeconfig(&fleet.hub) {
-        hints.push(format!(
-            "kubectl --kubeconfig {} get clusters,ingress -A",
-            path.display()
-        ));
-    }
-    for member in fleet.members() {
-        if let Ok(path) = kubeconfig(&member.ready) {
-            hints.push(format!(
-                "kubectl --kubeconfig {} get pods -A",
-                path.display()
-            ));
-        }
-    }
+/// What a person can try while it runs, in lines that fit a narrow terminal.
+pub(super) fn hints(fleet: &Fleet, gateway: SocketAddr, options: &Options) -> Vec<String> {
+    let members = fleet
+        .members()
+        .iter()
+        .map(|member| (member.name, &member.ready));
+    let kubeconfigs = [("hub", &fleet.hub)].into_iter().chain(members);
+    let mut hints: Vec<String> = kubeconfigs
+        .filter_map(|(name, ready)| {
+            let path = kubeconfig(ready).ok()?;
+            Some(format!("{name}: export KUBECONFIG={}", path.display()))
+        })
+        .collect();
+    hints.push("kubectl get pods -A   on the hub: kubectl get clusters,ingress -A".to_owned());
+    let host = sample::HOST;
+    hints.push(format!("curl -H 'Host: {host}' http://{gateway}/"));
+    let flag = match options.default_data_dir {
+        true => String::new(),
+        false => format!(" --data-dir {}", options.data_dir.display()),
+    };
     hints.push(format!(
-        "tidegate demo fail az1 --data-dir {dir}   tidegate demo heal az1 --data-dir {dir}",
-        dir = dir.display()
+        "tidegate demo fail az1{flag}   tidegate demo heal az1{flag}"
     ));
     hints
 }
@@ -66,6 +64,9 @@ pub(super) fn states(model: &mut Model, fleet: &Fleet) {
 pub(super) fn figures(model: &mut Model, tally: &Tally, health: &Watch) {
     let elapsed = tally.started().elapsed();
     model.elapsed = elapsed;
+    // The slot that is being filled would make every rate look too small.
+    let slots = elapsed.as_millis() / SLOT.as_millis();
+    let elapsed = SLOT * u32::try_from(slots).unwrap_or(u32::MAX);
     model.requests = tally.requests;
     model.failed = tally.failed;
     model.over_100ms = tally.over_100ms;

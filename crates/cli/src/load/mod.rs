@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use report::{FaultWindow, Report, fractional_millis};
 pub(crate) use share::share;
-pub(crate) use tally::Tally;
+pub(crate) use tally::{SLOT, Tally};
 
 /// Unanswered for so long, a request has failed.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
