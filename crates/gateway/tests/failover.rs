@@ -5,12 +5,12 @@ mod rig;
 
 use rig::*;
 use std::net::TcpListener;
-use tidegate_model::{Endpoint, PassiveCheck, Probe, Snapshot};
+use tidegate_model::{Endpoint, PassiveCheck, Snapshot};
 
 /// No probes and no ejection: only what happens inside each request.
-fn by_request_only(mut snapshot: Snapshot) -> Snapshot {
+fn by_request_only(snapshot: Snapshot) -> Snapshot {
+    let mut snapshot = unprobed(snapshot);
     for backend in snapshot.backends.values_mut() {
-        backend.health.active.probe = Probe::None;
         backend.health.passive = PassiveCheck {
             consecutive_failures: 0,
             ..PassiveCheck::default()

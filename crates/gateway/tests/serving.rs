@@ -42,9 +42,9 @@ async fn what_has_no_route_or_no_endpoint_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_connection_carries_many_requests_also_pipelined_ones() {
+async fn a_connection_carries_many_requests_also_pipelined_ones_and_so_does_the_one_behind_it() {
     let backend = Backend::start("az1", Mode::Serve);
-    let rig = Rig::start(snapshot(&[&backend])).await;
+    let rig = Rig::start(unprobed(snapshot(&[&backend]))).await;
     let http = rig.http;
     tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(http).unwrap();
@@ -64,7 +64,7 @@ async fn a_connection_carries_many_requests_also_pipelined_ones() {
     })
     .await
     .unwrap();
-    assert_eq!(backend.requests(), 250);
+    assert_eq!((backend.requests(), backend.connections()), (250, 1));
     rig.shutdown().await;
 }
 

@@ -5,16 +5,11 @@ mod rig;
 
 use rig::*;
 use std::time::Duration;
-use tidegate_model::Probe;
 
 #[tokio::test]
 async fn refused_messages_leave_no_byte_at_the_backend() {
     let backend = Backend::start("az1", Mode::Serve);
-    let mut content = snapshot(&[&backend]);
-    for b in content.backends.values_mut() {
-        b.health.active.probe = Probe::None;
-    }
-    let rig = Rig::start(content).await;
+    let rig = Rig::start(unprobed(snapshot(&[&backend]))).await;
     let h = "Host: shop.example.com\r\n";
     let many = "X: y\r\n".repeat(2000);
     let long = "a".repeat(64 * 1024);

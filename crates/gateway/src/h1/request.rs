@@ -241,13 +241,12 @@ impl RequestHead {
         let mut start = self.path.start as usize;
         if target.first() != Some(&b'/') {
             // RFC 9112 3.2.2; a target in any other form is nothing a reverse proxy could route.
-            let is_http = target
-                .get(..7)
-                .is_some_and(|s| s.eq_ignore_ascii_case(b"http://"));
-            if !is_http {
-                return Err(Refusal::TargetForm);
-            }
-            let rest = &target[7..];
+            let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
+                let start = target.get(..scheme.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            });
+            let scheme_len = scheme.ok_or(Refusal::TargetForm)?.len();
+            let rest = &target[scheme_len..];
             let end = rest
                 .iter()
                 .position(|b| matches!(b, b'/' | b'?'))
@@ -255,7 +254,7 @@ impl RequestHead {
             if !rest[..end].eq_ignore_ascii_case(self.host.of(buf)) {
                 return Err(Refusal::HostMismatch);
             }
-            start += 7 + end;
+            start += scheme_len + end;
         }
         let end = self.path.end as usize;
         let rest = &buf[start..end];

@@ -1,3 +1,9 @@
+//! Request heads in tables; bodies, answers and the comparison with hyper in files of their own.
+
+mod bodies;
+mod differential;
+mod responses;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -51,6 +57,8 @@ fn ambiguous_request_lines_are_refused() {
     };
     check("-", "GET / HTTP/1.1", 0);
     check("-", "GET http://a/x HTTP/1.1", 0);
+    check("-", "GET HTTPS://a/x HTTP/1.1", 0);
+    check("B19", "GET ftp://a/x HTTP/1.1", 400);
     check("B12", "GET http://b/x HTTP/1.1", 400);
     check("B17", "G(T / HTTP/1.1", 400);
     check("B17", "CONNECT a:1 HTTP/1.1", 405);

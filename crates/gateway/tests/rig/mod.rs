@@ -37,6 +37,7 @@ pub struct Backend {
     pub address: SocketAddr,
     pub name: &'static str,
     mode: Arc<Mutex<Mode>>,
+    connections: Arc<AtomicU32>,
     requests: Arc<AtomicU32>,
     bytes: Arc<AtomicUsize>,
     received: Arc<Mutex<Vec<u8>>>,
@@ -49,6 +50,7 @@ impl Backend {
             address: listener.local_addr().unwrap(),
             name,
             mode: Arc::new(Mutex::new(mode)),
+            connections: Arc::default(),
             requests: Arc::default(),
             bytes: Arc::default(),
             received: Arc::default(),
@@ -59,8 +61,10 @@ impl Backend {
             Arc::clone(&backend.bytes),
             Arc::clone(&backend.received),
         );
+        let connections = Arc::clone(&backend.connections);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                connections.fetch_add(1, SeqCst);
                 let (mode, requests, bytes, received) = (
                     Arc::clone(&mode),
                     Arc::clone(&requests),
@@ -77,6 +81,11 @@ impl Backend {
 
     pub fn set(&self, mode: Mode) {
         *self.mode.lock().unwrap() = mode;
+    }
+
+    /// Connections to it so far, those of probes too.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(SeqCst)
     }
 
     /// Requests that reached it whole.
@@ -372,5 +381,13 @@ pub fn snapshot(backends: &[&Backend]) -> Snapshot {
             }),
         }],
     );
+    snapshot
+}
+
+/// The same without probes, so that every connection to a backend comes from a request.
+pub fn unprobed(mut snapshot: Snapshot) -> Snapshot {
+    for backend in snapshot.backends.values_mut() {
+        backend.health.active.probe = Probe::None;
+    }
     snapshot
 }
