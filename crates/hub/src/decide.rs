@@ -1,12 +1,13 @@
 //! The world view of one pass, and the members it is made from.
 
 use crate::observe::{HubObjects, Member, MemberReport, Observing};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_model::{ClusterName, Generation};
-use tidegate_translate::{Translation, WorldView};
+use tidegate_translate::{TlsSecret, Translation, WorldView};
 use tokio::sync::Notify;
 
 /// The outcome of a pass.
@@ -104,14 +105,47 @@ impl Fleet {
     }
 }
 
+/// Secrets that were looked into, each for as long as it does not change.
+#[derive(Default)]
+pub(crate) struct TlsSecrets {
+    known: Vec<(Arc<Secret>, Arc<TlsSecret>)>,
+}
+
+impl TlsSecrets {
+    /// What these Secrets mean.
+    fn read(&mut self, secrets: Vec<Arc<Secret>>) -> Vec<Arc<TlsSecret>> {
+        let before: HashMap<_, _> = std::mem::take(&mut self.known)
+            .into_iter()
+            .map(|(secret, read)| (Arc::as_ptr(&secret), (secret, read)))
+            .collect();
+        let read = |secret: Arc<Secret>| match before.get(&Arc::as_ptr(&secret)) {
+            Some((_, read)) => (secret, Arc::clone(read)),
+            None => {
+                let read = Arc::new(TlsSecret::read(&secret));
+                (secret, read)
+            }
+        };
+        self.known = secrets.into_iter().map(read).collect();
+        self.known
+            .iter()
+            .map(|(_, read)| Arc::clone(read))
+            .collect()
+    }
+}
+
 /// The immutable input of one pass.
-pub(crate) fn world(objects: &HubObjects, fleet: &Fleet) -> WorldView {
+pub(crate) fn world(
+    objects: &HubObjects,
+    fleet: &Fleet,
+    tls_secrets: &mut TlsSecrets,
+) -> WorldView {
     WorldView {
         clusters: objects.clusters.readable(),
         gateway_configs: objects.gateway_configs.readable(),
         ingress_classes: objects.ingress_classes.readable(),
         ingresses: objects.ingresses.readable(),
         failover_policies: objects.failover_policies.readable(),
+        tls_secrets: tls_secrets.read(objects.tls_secrets.readable()),
         unreadable: objects.unreadable(),
         members: fleet
             .lock()

@@ -102,6 +102,7 @@ async fn steer(
     shutdown: &CancellationToken,
 ) -> Result<(), HubError> {
     let settle = Instant::now() + SETTLE;
+    let mut tls_secrets = decide::TlsSecrets::default();
     loop {
         let published_once = decided.borrow().is_some();
         tokio::select! {
@@ -120,7 +121,7 @@ async fn steer(
         if !published_once && !fleet.settled() && Instant::now() < settle {
             continue;
         }
-        let world = decide::world(objects, fleet);
+        let world = decide::world(objects, fleet, &mut tls_secrets);
         let translation = tidegate_translate::translate(&world);
         let generation = config
             .publisher

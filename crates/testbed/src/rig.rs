@@ -109,6 +109,8 @@ impl Rig {
             "127.0.0.1:0",
             "--http-listen",
             "127.0.0.1:0",
+            "--https-listen",
+            "127.0.0.1:0",
         ];
         let server = Daemon::start(&self.places, "server", &args, &self.path("server")).await?;
         self.server = Some(server);

@@ -62,6 +62,8 @@ pub enum Reason {
     ServiceNotFound,
     /// The Service has no such port.
     PortNotFound,
+    /// A certificate that is missing, cannot be used, or is for other hosts.
+    BadCertificate,
     /// An older object has it already.
     Conflict,
     /// A canary without the Ingress it is a canary of.
@@ -127,6 +129,7 @@ impl Reason {
             Self::Unprotected => "Unprotected",
             Self::ServiceNotFound => "ServiceNotFound",
             Self::PortNotFound => "PortNotFound",
+            Self::BadCertificate => "BadCertificate",
             Self::Conflict => "Conflict",
             Self::CanaryWithoutMain => "CanaryWithoutMain",
             Self::UnknownClass => "UnknownClass",

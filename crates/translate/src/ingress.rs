@@ -2,10 +2,10 @@
 
 use crate::annotation::{self, Annotations};
 use crate::backend::{Backends, Resolved, ServiceRef};
-use crate::class::Class;
+use crate::class::{Class, Classes};
 use crate::diagnostic::{Sink, quote};
 use crate::fleet::PortRef;
-use crate::{Kind, ObjectRef, Reason};
+use crate::{Kind, ObjectRef, Reason, WorldView};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tidegate_api::cluster::Traffic;
@@ -31,6 +31,25 @@ pub(crate) struct Candidate<'a> {
     /// `spec.rules[i].http.paths[j]`.
     pub(crate) field: String,
     pub(crate) backend: &'a IngressBackend,
+}
+
+/// The Ingresses of our classes, the oldest first.
+pub(crate) fn ours<'a>(
+    world: &'a WorldView,
+    classes: &'a Classes,
+    backends: &mut Backends<'_>,
+    diagnostics: &mut Sink,
+) -> Vec<Mine<'a>> {
+    let mut ordered: Vec<_> = world.ingresses.iter().map(AsRef::as_ref).collect();
+    ordered.sort_by_cached_key(|ingress| seniority(&ingress.metadata));
+    let mut ours = Vec::new();
+    for ingress in ordered {
+        let object = reference(&ingress.metadata);
+        if let Some(class) = classes.of(ingress, &object, diagnostics) {
+            ours.push(Mine::new(object, ingress, class, backends, diagnostics));
+        }
+    }
+    ours
 }
 
 /// The order in which objects of one kind win over each other: the oldest first, ties by
@@ -64,14 +83,6 @@ impl<'a> Mine<'a> {
         let none = std::collections::BTreeMap::new();
         let all = ingress.metadata.annotations.as_ref().unwrap_or(&none);
         let annotations = annotation::read(all, &object, diagnostics);
-        if ingress
-            .spec
-            .as_ref()
-            .is_some_and(|spec| spec.tls.as_ref().is_some_and(|tls| !tls.is_empty()))
-        {
-            let text = "TLS is not served yet: the hosts answer on plain HTTP".to_owned();
-            diagnostics.warning(&object, "spec.tls", Reason::NoEffect, text);
-        }
         let mut mine = Self {
             object,
             ingress,

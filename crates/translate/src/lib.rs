@@ -3,7 +3,7 @@
 //! ```text
 //! WorldView ── hub objects ──> class (IngressClass, GatewayConfig) ─┐
 //!    │                         policy (FailoverPolicy) ─────────────┤
-//!    │                         annotation (one typed table) ────────┼──> ingress ──> routes ──> Snapshot
+//!    │                         annotation (one typed table) ────────┼──> ingress ──> routes, tls ──> Snapshot
 //!    └────── members ────────> fleet (Services, EndpointSlices) ────┘                    └────> Diagnostics
 //! ```
 //!
@@ -20,10 +20,12 @@ mod fleet;
 mod ingress;
 mod policy;
 mod routes;
+mod tls;
 mod world;
 
 pub use diagnostic::{Diagnostic, Kind, ObjectRef, Reason, Severity};
 pub use policy::PolicyVerdict;
+pub use tls::TlsSecret;
 pub use world::{Freshness, MemberView, Unreadable, WorldView};
 
 use std::collections::BTreeMap;
@@ -60,22 +62,26 @@ pub fn translate(world: &WorldView) -> Translation {
     let classes = class::Classes::new(world, &fleet, &mut diagnostics);
     let policies = policy::Policies::new(world, &fleet, &mut diagnostics);
     let mut backends = backend::Backends::new(&fleet, &policies);
-    let routes = routes::compile(world, &classes, &mut backends, &mut diagnostics);
+    let ours = ingress::ours(world, &classes, &mut backends, &mut diagnostics);
+    let routes = routes::compile(&ours, &mut backends, &mut diagnostics);
+    let mut snapshot = Snapshot::empty(Generation(0));
+    tls::compile(&world.tls_secrets, &ours, &mut snapshot, &mut diagnostics);
+    let mut ingresses: BTreeMap<_, Vec<_>> = ours
+        .iter()
+        .map(|mine| (mine.object.clone(), Vec::new()))
+        .collect();
     let backends = backends.finish();
     let policies = policies.finish(&diagnostics);
 
-    let mut ingresses = routes.ingresses;
-    for (host, routes) in &routes.hosts {
+    for (host, routes) in &routes {
         for (owner, route) in routes {
             if let Some(owned) = ingresses.get_mut(owner) {
                 owned.push((host.clone(), route.clone()));
             }
         }
     }
-    let mut snapshot = Snapshot::empty(Generation(0));
     snapshot.settings = classes.settings;
     snapshot.hosts = routes
-        .hosts
         .into_iter()
         .map(|(host, routes)| (host, routes.into_iter().map(|(_, route)| route).collect()))
         .collect();

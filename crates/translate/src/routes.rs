@@ -2,44 +2,30 @@
 
 use crate::annotation::CanaryRole;
 use crate::backend::Backends;
-use crate::class::Classes;
 use crate::diagnostic::Sink;
-use crate::ingress::{Candidate, Mine, reference, seniority};
-use crate::{ObjectRef, Reason, WorldView};
+use crate::ingress::{Candidate, Mine};
+use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_model::{Action, Forward, HeaderMatch, HostPattern, PathMatch, Route, RouteId};
 
 /// The routes of all hosts, each with the Ingress it comes from.
-pub(crate) struct Routes {
-    pub(crate) hosts: BTreeMap<HostPattern, Vec<(ObjectRef, Route)>>,
-    /// Our Ingresses, without their routes yet.
-    pub(crate) ingresses: BTreeMap<ObjectRef, Vec<(HostPattern, Route)>>,
-}
+pub(crate) type Routes = BTreeMap<HostPattern, Vec<(ObjectRef, Route)>>;
 
 type Place = (HostPattern, PathMatch);
 
+/// `ours` are the Ingresses of our classes, the oldest first.
 pub(crate) fn compile(
-    world: &WorldView,
-    classes: &Classes,
+    ours: &[Mine<'_>],
     backends: &mut Backends<'_>,
     diagnostics: &mut Sink,
 ) -> Routes {
-    let mut ordered: Vec<_> = world.ingresses.iter().map(AsRef::as_ref).collect();
-    ordered.sort_by_cached_key(|ingress| seniority(&ingress.metadata));
-    let mut ours = Vec::new();
-    for ingress in ordered {
-        let object = reference(&ingress.metadata);
-        if let Some(class) = classes.of(ingress, &object, diagnostics) {
-            ours.push(Mine::new(object, ingress, class, backends, diagnostics));
-        }
-    }
     let mut table = Table::default();
-    for mine in &ours {
+    for mine in ours {
         if let CanaryRole::None = mine.annotations.canary {
             table.add_rules(mine, backends, diagnostics);
         }
     }
-    for mine in &ours {
+    for mine in ours {
         match &mine.annotations.canary {
             CanaryRole::None => {}
             CanaryRole::ByHeader(header) => table.add_canary(mine, header, backends, diagnostics),
@@ -51,18 +37,12 @@ pub(crate) fn compile(
             ),
         }
     }
-    for mine in &ours {
+    for mine in ours {
         if let CanaryRole::None = mine.annotations.canary {
             table.add_default(mine, backends, diagnostics);
         }
     }
-    Routes {
-        hosts: table.finish(),
-        ingresses: ours
-            .into_iter()
-            .map(|mine| (mine.object, Vec::new()))
-            .collect(),
-    }
+    table.finish()
 }
 
 /// Who owns what so far.

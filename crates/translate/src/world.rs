@@ -1,6 +1,6 @@
 //! The immutable input of one pass.
 
-use crate::ObjectRef;
+use crate::{ObjectRef, TlsSecret};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -19,6 +19,8 @@ pub struct WorldView {
     pub ingress_classes: Vec<Arc<IngressClass>>,
     pub ingresses: Vec<Arc<Ingress>>,
     pub failover_policies: Vec<Arc<FailoverPolicy>>,
+    /// The hub's Secrets of type `kubernetes.io/tls`.
+    pub tls_secrets: Vec<Arc<TlsSecret>>,
     /// Objects of the kinds above that could not be read.
     pub unreadable: Vec<Unreadable>,
     /// What was seen of members. Those without a [`Cluster`] are not used.

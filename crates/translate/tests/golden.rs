@@ -4,9 +4,12 @@
 //! of another file with `base`. Objects may leave out what a server would fill in.
 #![allow(clippy::unwrap_used)] // A failed unwrap is a failed test.
 
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tidegate_translate::{Freshness, MemberView, Translation, WorldView, translate};
+use std::sync::Arc;
+use tidegate_translate::{Freshness, MemberView, TlsSecret, Translation, WorldView, translate};
 
 #[test]
 fn all_cases_come_out_as_written_down() {
@@ -105,6 +108,14 @@ fn add(world: &mut WorldView, mut object: Value) {
         "IngressClass" => world.ingress_classes.push(read(object)),
         "Ingress" => world.ingresses.push(read(object)),
         "FailoverPolicy" => world.failover_policies.push(read(object)),
+        "Secret" => {
+            let mut secret: Secret = read(object);
+            for (key, text) in secret.string_data.take().unwrap_or_default() {
+                let data = secret.data.get_or_insert_default();
+                data.insert(key, ByteString(text.into_bytes()));
+            }
+            world.tls_secrets.push(Arc::new(TlsSecret::read(&secret)));
+        }
         other => panic!("{other}"),
     }
 }
@@ -117,7 +128,7 @@ fn read<K: serde::de::DeserializeOwned>(object: Value) -> K {
 fn complete(object: &mut Value) {
     let kind = object["kind"].as_str().unwrap().to_owned();
     let version = match kind.as_str() {
-        "Service" => "v1",
+        "Service" | "Secret" => "v1",
         "EndpointSlice" => "discovery.k8s.io/v1",
         "Cluster" => "fleet.tidegate.io/v1alpha1",
         "Ingress" | "IngressClass" => "networking.k8s.io/v1",
@@ -144,6 +155,14 @@ fn printed(translation: &Translation) -> Value {
     }
     if translation.snapshot.settings == Default::default() {
         snapshot.as_object_mut().unwrap().remove("settings");
+    }
+    let certificates = snapshot.get_mut("certificates");
+    for (_, certificate) in certificates
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+    {
+        *certificate = json!("as its Secret says");
     }
     let health = serde_json::to_value(tidegate_model::HealthPolicy::default()).unwrap();
     for backend in snapshot["backends"].as_object_mut().unwrap().values_mut() {
@@ -178,6 +197,7 @@ fn reverse(world: &mut WorldView) {
     world.ingress_classes.reverse();
     world.ingresses.reverse();
     world.failover_policies.reverse();
+    world.tls_secrets.reverse();
     for member in world.members.values_mut() {
         member.services.reverse();
         member.slices.reverse();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig};
 use tidegate_model::{HostPattern, Route};
 use tidegate_translate::{
-    Freshness, MemberView, ObjectRef, Reason, Translation, WorldView, translate,
+    Freshness, MemberView, ObjectRef, Reason, TlsSecret, Translation, WorldView, translate,
 };
 
 fn read<K: serde::de::DeserializeOwned>(object: Value) -> Arc<K> {
@@ -58,6 +58,16 @@ fn base() -> WorldView {
                 )
             })
             .into(),
+        tls_secrets: vec![Arc::new(TlsSecret {
+            namespace: "shop".to_owned(),
+            name: "good".to_owned(),
+            names: vec!["*.example.com".to_owned()],
+            certificate: Some(tidegate_model::Certificate {
+                chain: "chain".to_owned(),
+                key: tidegate_model::PrivateKey("key".to_owned()),
+            }),
+            problem: None,
+        })],
         ..WorldView::default()
     }
 }
@@ -105,13 +115,19 @@ fn any_ingress(name: &'static str, created: u32) -> impl Strategy<Value = Value>
         (service, port)
             .prop_map(|(name, port)| json!({ "service": { "name": name, "port": port } })),
     );
-    (prop::collection::vec(rule, 0..3), default, any_annotations()).prop_map(move |(rules, default, annotations)| {
+    let tls = (
+        prop::collection::vec("(shop|\\*)\\.example\\.com|\\PC{0,6}", 0..3),
+        prop::option::of("(good)?|\\PC{0,6}"),
+    );
+    let tls = tls.prop_map(|(hosts, name)| json!({ "hosts": hosts, "secretName": name }));
+    let tls = prop::collection::vec(tls, 0..3);
+    (prop::collection::vec(rule, 0..3), default, any_annotations(), tls).prop_map(move |(rules, default, annotations, tls)| {
         json!({
             "metadata": {
                 "name": name, "namespace": "shop", "annotations": annotations,
                 "creationTimestamp": format!("2026-01-{:02}T00:00:00Z", created + 1),
             },
-            "spec": { "ingressClassName": "tidegate", "rules": rules, "defaultBackend": default },
+            "spec": { "ingressClassName": "tidegate", "rules": rules, "defaultBackend": default, "tls": tls },
         })
     })
 }

@@ -40,6 +40,10 @@ pub(crate) struct Server {
     /// Where the gateway serves; port 0 takes a free one, and the same one after a restart.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     http_listen: SocketAddr,
+    /// Where the gateway serves over TLS, with the certificates that Ingresses name in spec.tls; port 0 as
+    /// above [default: nowhere].
+    #[arg(long, value_name = "IP:PORT")]
+    https_listen: Option<SocketAddr>,
     /// Where /livez, /readyz and /metrics are [default: a free port of 127.0.0.1].
     #[arg(
         long,
@@ -49,7 +53,7 @@ pub(crate) struct Server {
     )]
     admin_listen: SocketAddr,
     /// The gateway's address as clients reach it, for the status of Ingresses; may be given several
-    /// times [default: --http-listen, unless that is 0.0.0.0 or ::].
+    /// times [default: --http-listen and --https-listen, unless that is 0.0.0.0 or ::].
     #[arg(long, value_name = "IP:PORT")]
     advertise: Vec<SocketAddr>,
     /// Threads of the gateway that serve [default: one a core].
@@ -103,6 +107,7 @@ impl Server {
             dir: gateway_dir(data_dir),
             feed,
             http_listen: self.http_listen,
+            https_listen: self.https_listen,
             workers: self.gateway_workers,
         };
         let gateway = GatewayChild::ensure(flags, stop.clone()).await?;
@@ -111,7 +116,7 @@ impl Server {
             client: Hub::client(api.admin_kubeconfig()).await?,
             publisher,
             data_dir: data_dir.to_owned(),
-            ingress_addresses: self.addresses(gateway.http()),
+            ingress_addresses: self.addresses(&gateway),
             ready: published.clone(),
         };
         let mut hub = tokio::spawn(Hub::run(config, stop.clone()));
@@ -120,12 +125,16 @@ impl Server {
             published.cancelled().await;
             checks.hub.ok("has published a snapshot");
             let gateway_admin = gateway.ready().await?;
-            let values = [
+            let mut values = vec![
                 ("api", format!("https://{}", api.local_addr())),
                 ("http", format!("http://{}", gateway.http())),
                 ("admin", format!("http://{admin_address}")),
                 ("gateway-admin", format!("http://{gateway_admin}")),
             ];
+            let https = gateway
+                .https()
+                .map(|https| ("https", format!("https://{https}")));
+            values.extend(https);
             let kubeconfig = data_dir.join(super::KUBECONFIG_FILE);
             eprintln!("{}", ready::line("server", &values, Some(&kubeconfig)));
             checks.follow_gateway(&gateway).await;
@@ -147,11 +156,15 @@ impl Server {
         Ok(())
     }
 
-    fn addresses(&self, http: SocketAddr) -> Vec<SocketAddr> {
-        if self.advertise.is_empty() && !http.ip().is_unspecified() {
-            return vec![http];
+    fn addresses(&self, gateway: &GatewayChild) -> Vec<SocketAddr> {
+        if !self.advertise.is_empty() {
+            return self.advertise.clone();
         }
-        self.advertise.clone()
+        let all = [Some(gateway.http()), gateway.https()]
+            .into_iter()
+            .flatten();
+        all.filter(|address| !address.ip().is_unspecified())
+            .collect()
     }
 }
 

@@ -24,8 +24,9 @@ use super::http_get::get;
 use super::ready::ADMIN_ADDR_FILE;
 use super::tree::noted;
 
-/// Its address, for the next hub that is asked for "any free port".
+/// Its addresses, for the next hub that is asked for "any free port".
 const HTTP_ADDR_FILE: &str = "http.addr";
+const HTTPS_ADDR_FILE: &str = "https.addr";
 
 /// From its start to its first snapshot; it takes a tenth of a second.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -44,6 +45,8 @@ pub(crate) struct GatewayFlags {
     pub(crate) feed: FeedAddress,
     /// Where it serves; port 0 takes a free one, and the same one again next time.
     pub(crate) http_listen: SocketAddr,
+    /// The same for TLS.
+    pub(crate) https_listen: Option<SocketAddr>,
     /// How many threads serve; one a core without.
     pub(crate) workers: Option<NonZero<usize>>,
 }
@@ -52,8 +55,15 @@ pub(crate) struct GatewayFlags {
 #[derive(Debug)]
 pub(crate) struct GatewayChild {
     dir: PathBuf,
-    http: SocketAddr,
+    http: Place,
+    https: Option<Place>,
     handle: GatewayHandle,
+}
+
+/// Where it serves.
+#[derive(Debug)]
+struct Place {
+    address: SocketAddr,
     /// Keeps the port for a gateway that has to be started again: bound, and never listening.
     _port: OwnedFd,
 }
@@ -71,10 +81,13 @@ impl GatewayChild {
             dir,
             feed,
             http_listen,
+            https_listen,
             workers,
         } = flags;
-        let (port, http) = address(&dir, http_listen)
-            .with_context(|| format!("--http-listen {http_listen}: another process serves there, or it is no address of this machine"))?;
+        let http = place(&dir, "--http-listen", http_listen, HTTP_ADDR_FILE)?;
+        let https = https_listen
+            .map(|listen| place(&dir, "--https-listen", listen, HTTPS_ADDR_FILE))
+            .transpose()?;
         let mut args: Vec<OsString> = vec![
             "gateway".into(),
             "--feed".into(),
@@ -82,8 +95,11 @@ impl GatewayChild {
             "--data-dir".into(),
             dir.clone().into(),
             "--http-listen".into(),
-            http.to_string().into(),
+            http.address.to_string().into(),
         ];
+        if let Some(https) = &https {
+            args.extend(["--https-listen".into(), https.address.to_string().into()]);
+        }
         if let Some(workers) = workers {
             args.extend(["--workers".into(), workers.to_string().into()]);
         }
@@ -96,20 +112,34 @@ impl GatewayChild {
         let handle = GatewayProcess::ensure(spec, shutdown)
             .await
             .context("starting the gateway")?;
-        let note = dir.join(HTTP_ADDR_FILE);
-        tidegate_runtime::atomic_file::write(&note, format!("{http}\n").as_bytes(), 0o644)
-            .with_context(|| format!("writing {}", note.display()))?;
+        let notes = [
+            (HTTP_ADDR_FILE, Some(&http)),
+            (HTTPS_ADDR_FILE, https.as_ref()),
+        ];
+        for (name, place) in notes {
+            let Some(Place { address, .. }) = place else {
+                continue;
+            };
+            let note = dir.join(name);
+            tidegate_runtime::atomic_file::write(&note, format!("{address}\n").as_bytes(), 0o644)
+                .with_context(|| format!("writing {}", note.display()))?;
+        }
         Ok(Self {
             dir,
             http,
+            https,
             handle,
-            _port: port,
         })
     }
 
     /// Where it serves.
     pub(crate) fn http(&self) -> SocketAddr {
-        self.http
+        self.http.address
+    }
+
+    /// Where it serves over TLS.
+    pub(crate) fn https(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(|place| place.address)
     }
 
     /// Its process, now and whenever that changes.
@@ -167,10 +197,20 @@ impl GatewayChild {
     }
 }
 
-/// The address to serve at, and the socket that keeps it.
-fn address(dir: &Path, asked: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+fn place(dir: &Path, flag: &str, asked: SocketAddr, note: &str) -> anyhow::Result<Place> {
+    let (port, address) = address(dir, asked, note).with_context(|| {
+        format!("{flag} {asked}: another process serves there, or it is no address of this machine")
+    })?;
+    Ok(Place {
+        address,
+        _port: port,
+    })
+}
+
+/// The address to serve at, and the socket that keeps it. `note` holds the one of the last time.
+fn address(dir: &Path, asked: SocketAddr, note: &str) -> io::Result<(OwnedFd, SocketAddr)> {
     if asked.port() == 0 {
-        let earlier = std::fs::read_to_string(dir.join(HTTP_ADDR_FILE)).ok();
+        let earlier = std::fs::read_to_string(dir.join(note)).ok();
         let earlier = earlier.and_then(|text| text.trim().parse::<SocketAddr>().ok());
         if let Some(earlier) = earlier.filter(|earlier| earlier.ip() == asked.ip())
             && let Ok(kept) = keep(dir, earlier)
@@ -206,10 +246,10 @@ mod tests {
     fn a_free_port_is_the_same_one_next_time() {
         let dir = tempfile::tempdir().expect("a directory");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (socket, first) = address(dir.path(), any).expect("there are ports");
+        let (socket, first) = address(dir.path(), any, HTTP_ADDR_FILE).expect("there are ports");
         std::fs::write(dir.path().join(HTTP_ADDR_FILE), format!("{first}\n")).expect("writable");
         drop(socket);
-        let (_socket, second) = address(dir.path(), any).expect("there are ports");
+        let (_socket, second) = address(dir.path(), any, HTTP_ADDR_FILE).expect("there are ports");
         assert_eq!(first, second);
     }
 
@@ -218,7 +258,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let other = TcpListener::bind("127.0.0.1:0").expect("there are ports");
         let taken = other.local_addr().expect("it is bound");
-        let error = address(dir.path(), taken).expect_err("taken");
+        let error = address(dir.path(), taken, HTTP_ADDR_FILE).expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

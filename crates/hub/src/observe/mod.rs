@@ -9,6 +9,7 @@ pub(crate) use member::{Joining, Member, MemberReport, Observing};
 pub(crate) use probe::Answer;
 
 use follow::{Followed, follow};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -25,6 +26,8 @@ pub(crate) struct HubObjects {
     pub(crate) ingress_classes: Followed<IngressClass>,
     pub(crate) ingresses: Followed<Ingress>,
     pub(crate) failover_policies: Followed<FailoverPolicy>,
+    /// Those with certificates; no others are asked for.
+    pub(crate) tls_secrets: Followed<Secret>,
 }
 
 impl HubObjects {
@@ -35,9 +38,12 @@ impl HubObjects {
     ) -> Self {
         macro_rules! all {
             () => {
+                all!(watcher::Config::default())
+            };
+            ($config:expr) => {
                 follow(
                     Api::all(client.clone()),
-                    watcher::Config::default(),
+                    $config,
                     |_| {},
                     Arc::clone(changed),
                     shutdown.clone(),
@@ -50,6 +56,7 @@ impl HubObjects {
             ingress_classes: all!(),
             ingresses: all!(),
             failover_policies: all!(),
+            tls_secrets: all!(watcher::Config::default().fields("type=kubernetes.io/tls")),
         }
     }
 
@@ -60,6 +67,7 @@ impl HubObjects {
             && self.ingress_classes.state().synced
             && self.ingresses.state().synced
             && self.failover_policies.state().synced
+            && self.tls_secrets.state().synced
     }
 
     /// The objects that cannot be read.

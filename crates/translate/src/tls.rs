@@ -1,0 +1,157 @@
+//! Which host shows which certificate: `spec.tls` of Ingresses and the Secrets it names.
+
+use crate::diagnostic::{Sink, quote};
+use crate::ingress::Mine;
+use crate::{ObjectRef, Reason};
+use k8s_openapi::api::networking::v1::IngressTLS;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tidegate_model::{Certificate, CertificateId, HostPattern, Snapshot};
+
+mod secret;
+
+pub use secret::TlsSecret;
+
+/// Fills in `tls` and `certificates` of `snapshot`. `ours` are the Ingresses of our classes, the oldest first: the
+/// first one that names a host has it, as with paths.
+pub(crate) fn compile(
+    secrets: &[Arc<TlsSecret>],
+    ours: &[Mine<'_>],
+    snapshot: &mut Snapshot,
+    diagnostics: &mut Sink,
+) {
+    let secrets = secrets.iter().map(|s| ((&*s.namespace, &*s.name), &**s));
+    let mut table = Table {
+        secrets: secrets.collect(),
+        owners: BTreeMap::new(),
+    };
+    for mine in ours {
+        let spec = mine.ingress.spec.as_ref();
+        let entries = spec.and_then(|spec| spec.tls.as_deref());
+        for (i, entry) in entries.into_iter().flatten().enumerate() {
+            table.add(mine, entry, &format!("spec.tls[{i}]"), diagnostics);
+        }
+    }
+    for (host, (_, secret)) in table.owners {
+        let Some((id, certificate)) = secret.and_then(shown) else {
+            continue;
+        };
+        snapshot.tls.insert(host, id.clone());
+        snapshot.certificates.insert(id, certificate);
+    }
+}
+
+struct Table<'a> {
+    secrets: HashMap<(&'a str, &'a str), &'a TlsSecret>,
+    /// By host: who has it, and the Secret it names if there is one. A host stays with its owner also while
+    /// the Secret is missing: nobody may take it over by waiting for a mistake.
+    owners: BTreeMap<HostPattern, (ObjectRef, Option<&'a TlsSecret>)>,
+}
+
+impl<'a> Table<'a> {
+    fn add(&mut self, mine: &Mine<'_>, entry: &IngressTLS, field: &str, diagnostics: &mut Sink) {
+        let hosts = hosts(mine, entry, field, diagnostics);
+        let secret = self.secret(mine, entry, field, diagnostics);
+        for (host, field) in hosts {
+            match self.owners.entry(host) {
+                Entry::Vacant(free) => {
+                    if let Some(secret) =
+                        secret.filter(|s| s.problem.is_none() && !s.covers(free.key()))
+                    {
+                        let text = format!(
+                            "the certificate in Secret {} is not for {}: clients will refuse it",
+                            secret.name,
+                            free.key()
+                        );
+                        diagnostics.warning(&mine.object, field, Reason::BadCertificate, text);
+                    }
+                    free.insert((mine.object.clone(), secret));
+                }
+                Entry::Occupied(taken) => {
+                    let (owner, theirs) = taken.get();
+                    // Naming the same Secret twice changes nothing.
+                    let same = |a: &TlsSecret, b: &TlsSecret| std::ptr::eq(a, b);
+                    let agree = theirs.zip(secret).is_some_and(|(a, b)| same(a, b));
+                    if !agree {
+                        let text = format!(
+                            "{} shows the certificate of {owner}, which is older",
+                            taken.key()
+                        );
+                        diagnostics.error(&mine.object, field, Reason::Conflict, text);
+                    }
+                }
+            }
+        }
+    }
+
+    fn secret(
+        &self,
+        mine: &Mine<'_>,
+        entry: &IngressTLS,
+        field: &str,
+        diagnostics: &mut Sink,
+    ) -> Option<&'a TlsSecret> {
+        let namespace = mine.object.namespace.as_str();
+        let field = format!("{field}.secretName");
+        let name = entry.secret_name.as_deref().unwrap_or_default();
+        if name.is_empty() {
+            let text = "a Secret is needed: there is no default certificate; the hosts refuse TLS";
+            diagnostics.error(&mine.object, field, Reason::BadCertificate, text.to_owned());
+            return None;
+        }
+        let Some(secret) = self.secrets.get(&(namespace, name)).copied() else {
+            let text = format!(
+                "there is no Secret {} of type kubernetes.io/tls in namespace {namespace} on the hub; its hosts refuse TLS",
+                quote(name)
+            );
+            diagnostics.error(&mine.object, field, Reason::BadCertificate, text);
+            return None;
+        };
+        if let Some(problem) = &secret.problem {
+            let instead = match secret.certificate {
+                Some(_) => "gateways show on what it held before, if they know it",
+                None => "its hosts refuse TLS",
+            };
+            let text = format!("Secret {name} cannot be used: {problem}; {instead}");
+            diagnostics.error(&mine.object, field, Reason::BadCertificate, text);
+        }
+        Some(secret)
+    }
+}
+
+/// The hosts of an entry, each with its field; without a list, those of the rules.
+fn hosts(
+    mine: &Mine<'_>,
+    entry: &IngressTLS,
+    field: &str,
+    diagnostics: &mut Sink,
+) -> Vec<(HostPattern, String)> {
+    let listed = entry.hosts.as_deref().unwrap_or_default();
+    if listed.is_empty() {
+        let rules = mine.ingress.spec.as_ref().and_then(|s| s.rules.as_deref());
+        let hosts = rules.into_iter().flatten().filter_map(|rule| {
+            // A rule without a host is for any; a bad one was reported with the rule.
+            HostPattern::parse(rule.host.as_deref().unwrap_or_default()).ok()
+        });
+        return hosts.map(|host| (host, field.to_owned())).collect();
+    }
+    let mut hosts = Vec::new();
+    for (j, text) in listed.iter().enumerate() {
+        let field = format!("{field}.hosts[{j}]");
+        match HostPattern::parse(text) {
+            Ok(host) => hosts.push((host, field)),
+            Err(error) => {
+                let text = format!("{} is not valid: {}", quote(&error.host), error.reason);
+                diagnostics.error(&mine.object, field, Reason::InvalidHost, text);
+            }
+        }
+    }
+    hosts
+}
+
+/// What gateways get. One that cannot be used goes out as well: they know whether they have its predecessor.
+fn shown(secret: &TlsSecret) -> Option<(CertificateId, Certificate)> {
+    let id = CertificateId::new(format!("{}/{}", secret.namespace, secret.name)).ok()?;
+    Some((id, secret.certificate.clone()?))
+}
