@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::{output, root};
 
-/// One line: processor, cores, kernel, commit.
+/// One line: date, processor, cores, kernel, commit.
 pub(super) fn describe() -> anyhow::Result<String> {
     let cpu = fs::read_to_string("/proc/cpuinfo").context("reading /proc/cpuinfo")?;
     let model = cpu
@@ -21,8 +21,12 @@ pub(super) fn describe() -> anyhow::Result<String> {
         .current_dir(root()?);
     // Without git, as in an unpacked archive, the figures are good all the same.
     let commit = output(git).unwrap_or_else(|_| "unknown".to_owned());
+    let mut date = std::process::Command::new("date");
+    date.args(["-u", "+%F"]);
+    let date = output(date)?;
     Ok(format!(
-        "Measured on {model}, {cores} cores, Linux {}, at commit {}.",
+        "Measured {} on {model}, {cores} cores, Linux {}, at commit {}.",
+        date.trim(),
         kernel.trim(),
         commit.trim()
     ))

@@ -7,11 +7,12 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 /// Documents whose paths are checked; those that do not exist yet are skipped.
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
     "README.zh-CN.md",
+    "SPECIFICATION.md",
 ];
 
 /// A word in backticks that begins so is a path of this repository.
@@ -99,10 +100,7 @@ fn check_line(root: &Path, line: &str) -> impl Iterator<Item = String> {
     let named: Vec<&str> = ticked(line)
         .filter(|word| ROOTS.iter().any(|root| word.starts_with(root)))
         .collect();
-    let missing = named
-        .iter()
-        .filter(|path| !root.join(path).exists())
-        .map(|path| format!("{path} does not exist"));
+    let missing = named.iter().filter_map(|word| missing(root, word));
     // "`symbol` in `path`": the file must hold the symbol.
     let symbols = named.iter().filter_map(|path| {
         let before = line.split_once(&format!("` in `{path}`"))?.0;
@@ -111,6 +109,20 @@ fn check_line(root: &Path, line: &str) -> impl Iterator<Item = String> {
         (!text.contains(symbol)).then(|| format!("{path} does not hold {symbol}"))
     });
     missing.chain(symbols).collect::<Vec<_>>().into_iter()
+}
+
+/// What is wrong with `path` or, for a test, `path::name`.
+fn missing(root: &Path, word: &str) -> Option<String> {
+    let (path, test) = match word.split_once("::") {
+        Some((path, test)) => (path, Some(test)),
+        None => (word, None),
+    };
+    if !root.join(path).exists() {
+        return Some(format!("{path} does not exist"));
+    }
+    let text = fs::read_to_string(root.join(path)).unwrap_or_default();
+    let test = test.filter(|test| !text.contains(&format!("fn {test}(")))?;
+    Some(format!("{path} has no test {test}"))
 }
 
 /// The words in backticks.
@@ -151,6 +163,11 @@ mod tests {
         assert_eq!(
             findings("`xtask/src/nowhere.rs`"),
             ["xtask/src/nowhere.rs does not exist"]
+        );
+        assert!(findings("`xtask/src/tidy/documents.rs::paths_and_symbols_must_exist`").is_empty());
+        assert_eq!(
+            findings("`xtask/src/main.rs::paths_and_symbols_must_exist`"),
+            ["xtask/src/main.rs has no test paths_and_symbols_must_exist"]
         );
         let missing = concat!("no_such", "_symbol");
         assert_eq!(
