@@ -17,7 +17,7 @@
 //! disk, whether or not anybody is there to send another. What HTTP it accepts and why is in `h1`; when a
 //! request is sent again, in `forward/exchange.rs`.
 //!
-//! Not here yet: HTTP/2, TLS towards backends, upgrades, filters, access logs.
+//! Not here yet: HTTP/2, TLS towards backends, upgrades to anything but WebSocket, filters, access logs.
 
 pub mod budget;
 pub mod choose;

@@ -1,6 +1,7 @@
 //! The client's end of a connection: waiting, reading heads, writing answers, ending.
 
 use super::{After, ClientStream, OwnAnswer};
+use crate::forward::Tunnel;
 use crate::h1::{HEAD_MAX, Method, Persistence, Refusal, Version};
 use crate::worker::{Open, Scratch, TimerKey, Worker};
 use std::future::poll_fn;
@@ -17,6 +18,8 @@ use tokio::io::AsyncWrite;
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) stream: ClientStream,
+    /// What it becomes when its task has nothing else to do any more.
+    pub(crate) tunnel: Option<Tunnel>,
     /// Its address as text.
     pub(crate) address: String,
     timer: TimerKey,
@@ -50,6 +53,7 @@ impl Client {
         Self {
             worker,
             stream,
+            tunnel: None,
             address: peer.to_canonical().to_string(),
             timer,
             _open: open,

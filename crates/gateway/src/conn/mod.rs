@@ -31,6 +31,8 @@ pub(crate) enum After {
     /// It is closed, but the client may still be sending: reading on for a moment lets it read the
     /// answer before a reset destroys it.
     Linger,
+    /// Another protocol is spoken on it.
+    Tunnel,
     /// It is reset, so that the client does not take a part of an answer for the whole.
     Reset,
 }
@@ -46,6 +48,12 @@ pub(crate) async fn serve(mut client: Client) {
         match after {
             After::KeepAlive => {}
             After::Close => break,
+            After::Tunnel => {
+                if let Some(tunnel) = client.tunnel.take() {
+                    tunnel.run(&mut client).await;
+                }
+                break;
+            }
             After::Linger => return client.linger().await,
             After::Reset => return client.reset(),
         }
@@ -121,7 +129,7 @@ async fn answer_and_skip(
 async fn refuse(client: &mut Client, scratch: &mut Scratch, refusal: Refusal) -> After {
     let answer = OwnAnswer::Refused(refusal);
     match client.answer(scratch, answer, Persistence::Close).await {
-        After::KeepAlive | After::Close | After::Linger => After::Linger,
+        After::KeepAlive | After::Close | After::Linger | After::Tunnel => After::Linger,
         After::Reset => After::Reset,
     }
 }

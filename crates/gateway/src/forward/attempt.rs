@@ -2,7 +2,7 @@
 
 use super::outgoing::poll_write_piece;
 use crate::choose::Pick;
-use crate::h1::{BadResponse, Method, ResponseHead};
+use crate::h1::{Asked, BadResponse, ResponseHead};
 use crate::upstream::{poll_connected, start_connect};
 use crate::worker::{Buffer, Worker, is_exhaustion};
 use std::io;
@@ -98,7 +98,7 @@ pub(crate) enum StartError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending<'a> {
     pub(crate) request: &'a [u8],
-    pub(crate) method: Method,
+    pub(crate) asked: Asked,
     pub(crate) first_byte: Duration,
 }
 
@@ -195,20 +195,20 @@ impl Attempt {
                 Poll::Ready(Err(_)) => self.state = State::Waiting,
             }
         }
-        self.poll_head(context, worker, sending.method, response)
+        self.poll_head(context, worker, sending.asked, response)
     }
 
     fn poll_head(
         &mut self,
         context: &mut Context<'_>,
         worker: &Worker,
-        method: Method,
+        asked: Asked,
         response: &mut ResponseHead,
     ) -> Poll<Progress> {
         loop {
             if let Some(received) = self.received.as_ref().filter(|_| self.unread) {
                 self.unread = false;
-                match response.parse(received.data(), method) {
+                match response.parse(received.data(), asked) {
                     Ok(true) => return Poll::Ready(Progress::Head),
                     Ok(false) => {}
                     Err(bad) => return Poll::Ready(Progress::Failed(Failure::Bad(bad))),

@@ -12,7 +12,7 @@
 use super::attempt::{Attempt, Connection, Failure, Progress, Sending, StartError};
 use crate::choose::choose;
 use crate::conn::OwnAnswer;
-use crate::h1::{BadResponse, Method};
+use crate::h1::{Asked, BadResponse};
 use crate::health::Outcome;
 use crate::health::silence::PATIENCE_MIN;
 use crate::table::ForwardEntry;
@@ -27,7 +27,7 @@ use tidegate_runtime::Tick;
 pub(super) struct Rules<'a> {
     pub(super) to: &'a ForwardEntry,
     pub(super) settings: &'a Settings,
-    pub(super) method: Method,
+    pub(super) asked: Asked,
     /// It may be sent more than once, and all of it is at hand.
     pub(super) repeatable: bool,
 }
@@ -142,7 +142,7 @@ impl<'a> Exchange<'a> {
         while at < scratch.attempts.len() {
             let sending = Sending {
                 request: &scratch.request_out,
-                method: self.rules.method,
+                asked: self.rules.asked,
                 first_byte: self.rules.settings.timeouts.try_first_byte,
             };
             let attempt = &mut scratch.attempts[at];

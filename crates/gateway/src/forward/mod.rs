@@ -4,6 +4,7 @@
 //! hold the body, if it is small and the request may be sent twice
 //! Exchange: attempts at endpoints, one or several at a time, until one has the head of an answer
 //! relay: the answer's body to the client; the rest of the request's body to the endpoint
+//! tunnel: after a switch to WebSocket, bytes both ways
 //! ```
 //!
 //! All of it is one task that polls its sockets in place: no future, channel or copy for an attempt.
@@ -13,12 +14,14 @@ mod download;
 mod exchange;
 mod outgoing;
 mod relay;
+mod tunnel;
 mod upload;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use tunnel::Tunnel;
 
 use crate::conn::{After, Client, OwnAnswer};
-use crate::h1::{Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
+use crate::h1::{Asked, Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
 use crate::table::ForwardEntry;
 use crate::worker::Scratch;
 use exchange::{Exchange, Rules, Turn};
@@ -63,7 +66,10 @@ pub(crate) async fn forward(
     let rules = Rules {
         to: request.to,
         settings: request.settings,
-        method: scratch.request.method,
+        asked: Asked {
+            method: scratch.request.method,
+            websocket: scratch.request.asks_websocket,
+        },
         repeatable: scratch.request.method.is_idempotent() && upload.is_done(),
     };
     let mut exchange = Exchange::new(rules, client.worker.now());

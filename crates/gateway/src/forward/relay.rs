@@ -2,14 +2,15 @@
 
 use super::download::{Download, DownloadFailure};
 use super::upload::{Upload, UploadFailure};
-use super::{Attempt, Request};
+use super::{Attempt, Request, Tunnel};
 use crate::choose::Pick;
 use crate::conn::{After, Client, OwnAnswer};
-use crate::h1::{ClientSide, Persistence, write_response};
+use crate::h1::{ClientSide, Persistence, write_response, write_switch};
 use crate::health::Outcome;
-use crate::worker::Scratch;
+use crate::worker::{Buffer, Scratch};
 use std::future::poll_fn;
 use std::task::Poll;
+use tokio::net::TcpStream;
 
 /// How the relay ended.
 enum Ended {
@@ -41,6 +42,9 @@ pub(super) async fn relay(
         return After::Reset;
     };
     let status = scratch.response.status;
+    if scratch.response.is_switch() {
+        return switch(client, scratch, pick, stream, buffer).await;
+    }
     let endpoint_goes_on = scratch.response.keeps_alive() && upload.is_done();
     let side = ClientSide {
         version: scratch.request.version,
@@ -106,6 +110,28 @@ pub(super) async fn relay(
     };
     client.worker.scratch.give_buffer(download.buffer);
     after
+}
+
+/// Passes the agreement to WebSocket on. What the client has sent behind its request is for the endpoint from here on.
+async fn switch(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    pick: Pick,
+    endpoint: TcpStream,
+    mut down: Buffer,
+) -> After {
+    let status = scratch.response.status;
+    scratch.response_out.clear();
+    write_switch(&scratch.response, down.data(), &mut scratch.response_out);
+    down.consume(scratch.response.length);
+    client.worker.shared.traffic.answer(status);
+    pick.finish(Outcome::Answered { status }, client.worker.now());
+    if !client.write_all(&scratch.response_out).await {
+        return After::Reset;
+    }
+    let up = std::mem::replace(&mut scratch.input, client.worker.scratch.take_buffer());
+    client.tunnel = Some(Tunnel::new(endpoint, up, down));
+    After::Tunnel
 }
 
 /// Those that let their time pass are judged by it; the rest is simply no longer needed.

@@ -8,6 +8,7 @@ use super::lines::{Known, Line};
 pub(crate) struct Connection {
     pub(crate) close: bool,
     pub(crate) keep_alive: bool,
+    pub(crate) upgrade: bool,
     /// Headers are named that only the slow path of the rewrite removes.
     pub(crate) names_headers: bool,
 }
@@ -31,7 +32,9 @@ pub(super) fn read(buf: &[u8], lines: &[Line]) -> Option<Connection> {
             connection.close = true;
         } else if is("keep-alive") {
             connection.keep_alive = true;
-        } else if is("upgrade") || is("te") || is("http2-settings") {
+        } else if is("upgrade") {
+            connection.upgrade = true;
+        } else if is("te") || is("http2-settings") {
             // Removed whether named or not.
         } else if all_token(member) && !must_reach_the_end(member) {
             connection.names_headers = true;
@@ -65,4 +68,13 @@ fn must_reach_the_end(name: &[u8]) -> bool {
         || name
             .get(..12)
             .is_some_and(|head| head.eq_ignore_ascii_case(b"x-forwarded-"))
+}
+
+/// Whether the Upgrade headers name WebSocket (RFC 6455 4.1) and nothing else. `h2c` would let a client speak to
+/// the backend unseen (B24).
+pub(super) fn upgrades_to_websocket(buf: &[u8], lines: &[Line]) -> bool {
+    let mut upgrades = lines.iter().filter(|line| line.known == Known::Upgrade);
+    let first = upgrades.next();
+    let is_websocket = |line: &Line| trim(line.value.of(buf)).eq_ignore_ascii_case(b"websocket");
+    first.is_some_and(is_websocket) && upgrades.next().is_none()
 }

@@ -54,11 +54,12 @@ pub(crate) enum Known {
     /// itself is worth nothing, the gateway writes its own.
     Identity,
     Host,
-    /// Meant for the next hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Upgrade`,
-    /// `HTTP2-Settings`.
+    /// Meant for the next hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `HTTP2-Settings`.
     HopByHop,
     Other,
     TransferEncoding,
+    /// Meant for the next hop, which passes a WebSocket on and nothing else.
+    Upgrade,
 }
 
 /// How far a scan came.
@@ -172,7 +173,7 @@ fn classify(name: &[u8]) -> Known {
         (2, b't') if is("te") => Known::HopByHop,
         (4, b'h') if is("host") => Known::Host,
         (6, b'e') if is("expect") => Known::Expect,
-        (7, b'u') if is("upgrade") => Known::HopByHop,
+        (7, b'u') if is("upgrade") => Known::Upgrade,
         (7, b't') if is("trailer") => Known::HopByHop,
         (9, b'f') if is("forwarded") => Known::Identity,
         (9, b'x') if is("x-real-ip") => Known::Identity,

@@ -26,9 +26,9 @@ pub(crate) use body::{BodyDecoder, BodyEncoder};
 pub(crate) use lines::Line;
 pub(crate) use refusal::{BadResponse, Refusal};
 pub(crate) use request::{Framing, Method, RequestHead, Version};
-pub(crate) use response::{ResponseFraming, ResponseHead};
+pub(crate) use response::{Asked, ResponseFraming, ResponseHead};
 pub(crate) use rewrite::{
-    ClientSide, Identity, Persistence, write_interim, write_request, write_response,
+    ClientSide, Identity, Persistence, write_interim, write_request, write_response, write_switch,
 };
 
 /// The longest head, request or response, in bytes (B16): large enough for every cookie a browser

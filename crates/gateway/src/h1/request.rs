@@ -29,6 +29,8 @@ pub(crate) struct RequestHead {
     pub(crate) framing: Framing,
     /// What Connection asks for.
     pub(crate) connection: Connection,
+    /// The client asks to go on with WebSocket (RFC 9110 7.8).
+    pub(crate) asks_websocket: bool,
     /// The client waits for 100 before it sends the body.
     pub(crate) expects_continue: bool,
     /// The length of the head in bytes.
@@ -192,7 +194,7 @@ impl RequestHead {
         self.expects_continue = false;
         for line in &self.lines {
             match line.known {
-                Known::Other | Known::HopByHop | Known::Identity => {}
+                Known::Other | Known::HopByHop | Known::Identity | Known::Upgrade => {}
                 Known::Host => {
                     hosts += 1;
                     self.host = line.value;
@@ -232,6 +234,12 @@ impl RequestHead {
             0 => Connection::default(),
             _ => connection::read(buf, &self.lines).ok_or(Refusal::Connection)?,
         };
+        // A server ignores Upgrade in HTTP/1.0, and a body would have to be sent before the switch.
+        self.asks_websocket = self.connection.upgrade
+            && self.version == Version::Http11
+            && self.framing == Framing::None
+            && self.method == Method::Get
+            && connection::upgrades_to_websocket(buf, &self.lines);
         self.split_target(buf)
     }
 

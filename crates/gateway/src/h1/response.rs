@@ -24,6 +24,14 @@ pub(crate) struct ResponseHead {
     pub(crate) length: usize,
 }
 
+/// What the request was, as far as its answer depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    /// It asked to go on with WebSocket.
+    pub(crate) websocket: bool,
+}
+
 /// How a response body is delimited (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ResponseFraming {
@@ -39,12 +47,12 @@ pub(crate) enum ResponseFraming {
 }
 
 impl ResponseHead {
-    /// Reads the head of an answer to a request with `method` from the start of `buf`. `Ok(false)`: it
+    /// Reads the head of an answer to what was `asked` from the start of `buf`. `Ok(false)`: it
     /// is not complete yet.
     ///
     /// # Errors
     /// [`BadResponse`] says what a backend may not do.
-    pub(crate) fn parse(&mut self, buf: &[u8], method: Method) -> Result<bool, BadResponse> {
+    pub(crate) fn parse(&mut self, buf: &[u8], asked: Asked) -> Result<bool, BadResponse> {
         self.lines.clear();
         let window = &buf[..buf.len().min(HEAD_MAX)];
         let scanned = match self.scan_status_line(window)? {
@@ -61,7 +69,7 @@ impl ResponseHead {
             Scan::Incomplete => Ok(false),
             Scan::Done(length) => {
                 self.length = length;
-                self.judge(buf, method)?;
+                self.judge(buf, asked)?;
                 Ok(true)
             }
         }
@@ -69,7 +77,16 @@ impl ResponseHead {
 
     /// Whether this is a 1xx answer that another one follows.
     pub(crate) fn is_interim(&self) -> bool {
-        self.status < 200
+        self.status < 200 && !self.is_switch()
+    }
+
+    /// Whether WebSocket follows instead of HTTP.
+    pub(crate) fn is_switch(&self) -> bool {
+        self.status == 101
+    }
+
+    fn upgrades(&self, buf: &[u8]) -> bool {
+        self.connection.upgrade && connection::upgrades_to_websocket(buf, &self.lines)
     }
 
     /// Whether the backend keeps the connection after this answer.
@@ -113,7 +130,7 @@ impl ResponseHead {
         Ok(Scan::Done(end + 2))
     }
 
-    fn judge(&mut self, buf: &[u8], method: Method) -> Result<(), BadResponse> {
+    fn judge(&mut self, buf: &[u8], asked: Asked) -> Result<(), BadResponse> {
         let mut length = None;
         let mut chunked = false;
         let mut connections = 0;
@@ -133,7 +150,12 @@ impl ResponseHead {
                     chunked = true;
                 }
                 Known::Connection => connections += 1,
-                Known::Expect | Known::Host | Known::HopByHop | Known::Identity | Known::Other => {}
+                Known::Expect
+                | Known::Host
+                | Known::HopByHop
+                | Known::Identity
+                | Known::Other
+                | Known::Upgrade => {}
             }
         }
         self.connection = match connections {
@@ -142,13 +164,17 @@ impl ResponseHead {
                 .ok_or(BadResponse::Header(Refusal::Connection))?,
         };
         self.framing = match (self.status, length, chunked) {
+            // What follows is no HTTP; the end of the connection ends it.
+            (101, None, false) if asked.websocket && self.upgrades(buf) => {
+                ResponseFraming::UntilClose
+            }
             (101, _, _) => return Err(BadResponse::UnaskedUpgrade),
             (_, Some(_), true) => return Err(BadResponse::Length),
             (100..=199 | 204, Some(1..), _) | (100..=199 | 204, _, true) => {
                 return Err(BadResponse::UnexpectedBody);
             }
             (100..=199 | 204 | 304, _, _) => ResponseFraming::None,
-            _ if method == Method::Head => ResponseFraming::None,
+            _ if asked.method == Method::Head => ResponseFraming::None,
             (_, Some(length), _) => ResponseFraming::Length(length),
             (_, None, true) => ResponseFraming::Chunked,
             (_, None, false) => ResponseFraming::UntilClose,

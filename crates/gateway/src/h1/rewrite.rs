@@ -15,6 +15,9 @@ pub(crate) struct Identity<'a> {
     pub(crate) request_id: &'a [u8; 32],
 }
 
+/// Asks for WebSocket, and agrees to it.
+const TO_WEBSOCKET: &[u8] = b"Connection: Upgrade\r\nUpgrade: websocket\r\n";
+
 /// Whether the client's connection goes on after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Persistence {
@@ -55,13 +58,18 @@ pub(crate) fn write_request(
             Known::Host | Known::ContentLength | Known::Other => true,
             // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
             Known::Expect => head.version == Version::Http11 && head.framing != Framing::None,
-            Known::Connection | Known::HopByHop | Known::Identity | Known::TransferEncoding => {
-                false
-            }
+            Known::Connection
+            | Known::HopByHop
+            | Known::Identity
+            | Known::TransferEncoding
+            | Known::Upgrade => false,
         },
     );
     if head.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if head.asks_websocket {
+        out.extend_from_slice(TO_WEBSOCKET);
     }
     out.extend_from_slice(b"X-Forwarded-For: ");
     out.extend_from_slice(identity.address);
@@ -104,7 +112,7 @@ pub(crate) fn write_response(
             Known::Host | Known::ContentLength | Known::Other | Known::Expect | Known::Identity => {
                 true
             }
-            Known::Connection | Known::HopByHop | Known::TransferEncoding => false,
+            Known::Connection | Known::HopByHop | Known::TransferEncoding | Known::Upgrade => false,
         },
     );
     if encoder == BodyEncoder::Chunked {
@@ -123,6 +131,18 @@ pub(crate) fn write_response(
 
 /// Appends a 1xx head for the client.
 pub(crate) fn write_interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    write_informational(head, buf, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the 101 head for the client.
+pub(crate) fn write_switch(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    write_informational(head, buf, out);
+    out.extend_from_slice(TO_WEBSOCKET);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_informational(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status_text.of(buf));
     out.extend_from_slice(b"\r\n");
@@ -139,10 +159,10 @@ pub(crate) fn write_interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) 
             | Known::Identity
             | Known::Connection
             | Known::HopByHop
-            | Known::TransferEncoding => false,
+            | Known::TransferEncoding
+            | Known::Upgrade => false,
         },
     );
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Copies the lines to keep as they came; neighbours with one copy.

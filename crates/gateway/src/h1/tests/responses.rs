@@ -1,11 +1,15 @@
 //! Heads of answers: how their bodies are delimited, and what a backend may not do (RFC 9112 6.3, B28).
 
-use super::super::{BadResponse, Method, Refusal, ResponseFraming, ResponseHead};
+use super::super::{Asked, BadResponse, Method, Refusal, ResponseFraming, ResponseHead};
 use proptest::prelude::*;
 
 fn parse(head: &str, method: Method) -> Result<ResponseFraming, BadResponse> {
     let mut parsed = ResponseHead::default();
-    match parsed.parse(head.as_bytes(), method)? {
+    let asked = Asked {
+        method,
+        websocket: false,
+    };
+    match parsed.parse(head.as_bytes(), asked)? {
         true => Ok(parsed.framing),
         false => panic!("incomplete: {head:?}"),
     }
@@ -131,9 +135,9 @@ proptest! {
     fn any_bytes_are_an_answer_or_not(tail in prop::collection::vec(any::<u8>(), 0..200), at in 0..200_usize) {
         for start in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length:"] {
             let bytes = [start, &tail].concat();
-            let whole = ResponseHead::default().parse(&bytes, Method::Get);
+            let whole = ResponseHead::default().parse(&bytes, Asked::default());
             // What is refused early is refused with more bytes too.
-            let part = ResponseHead::default().parse(&bytes[..at.min(bytes.len())], Method::Get);
+            let part = ResponseHead::default().parse(&bytes[..at.min(bytes.len())], Asked::default());
             if let Err(bad) = part {
                 prop_assert_eq!(whole, Err(bad));
             }
