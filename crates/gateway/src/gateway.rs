@@ -1,5 +1,6 @@
 //! The gateway as a whole: start, parts, end.
 
+use crate::config::{self, ConfigError, ConfigState};
 use crate::health::probe;
 use crate::state::{CertificateMetrics, HealthMetrics, Shared, TrafficMetrics};
 use crate::tls;
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_feed::{FeedAddress, LastKnownGood, StoreError};
-use tidegate_model::Snapshot;
+use tidegate_model::{Generation, Snapshot};
 use tidegate_runtime::{Admin, AdminError, AdminReply, Check, Clock};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -31,6 +32,8 @@ pub struct GatewayConfig {
     pub data_dir: Option<PathBuf>,
     /// Where the hub publishes.
     pub feed: Option<FeedAddress>,
+    /// A file that people write, served and followed instead of a feed.
+    pub file: Option<PathBuf>,
     /// Where `/livez`, `/readyz`, `/metrics` and `/status` are.
     pub admin_listen: Option<SocketAddr>,
     /// Served until `data_dir` or the feed has another.
@@ -81,6 +84,9 @@ pub enum StartError {
     /// The folder for snapshots cannot be had.
     #[error("gateway cannot use its data directory")]
     Store(#[source] StoreError),
+    /// The file cannot be served.
+    #[error("the configuration cannot be used:\n{0}")]
+    File(ConfigError),
     /// The snapshot it was given cannot be served.
     #[error("the given snapshot cannot be served: {reason}")]
     Snapshot {
@@ -112,6 +118,9 @@ impl Gateway {
         if config.workers == 0 {
             return refuse("workers", "there must be at least 1");
         }
+        if config.feed.is_some() && config.file.is_some() {
+            return refuse("file", "there can be a feed or a file, not both");
+        }
         if config.feed.is_some() && config.data_dir.is_none() {
             return refuse("data_dir", "a feed needs a place to keep snapshots");
         }
@@ -121,7 +130,9 @@ impl Gateway {
         // Whatever fails below ends what was started above it.
         let on_failure = end.clone().drop_guard();
 
-        let store = config.data_dir.as_ref().map(LastKnownGood::open);
+        // The file is its own last known good: what it said before must not come back.
+        let stored = config.data_dir.as_ref().filter(|_| config.file.is_none());
+        let store = stored.map(LastKnownGood::open);
         let store = store.transpose().map_err(StartError::Store)?;
         let (known, refused) = match &store {
             Some(store) => load(store, &shared),
@@ -131,12 +142,26 @@ impl Gateway {
             let applied = shared.apply(&Arc::new(snapshot));
             applied.map_err(|reason| StartError::Snapshot { reason })?;
         }
+        let file_state = Arc::new(ConfigState::new(config.file.clone()));
+        if let Some(path) = &config.file {
+            let snapshot = config::read(path, Generation(1)).map_err(StartError::File)?;
+            let applied = shared.apply(&Arc::new(snapshot));
+            applied.map_err(|reason| StartError::Snapshot { reason })?;
+        }
 
         let mut admin = Admin::new();
         let ready = admin.readiness().check("snapshot");
         let serving = admin.readiness().check("serving");
         report(&ready, &shared);
-        serve_pages(&mut admin, &shared, clock, refused);
+        let file = config.file.as_ref().map(|_| Arc::clone(&file_state));
+        serve_pages(&mut admin, &shared, clock, refused, file);
+        if config.file.is_some() {
+            admin.registry().register(
+                "gateway_config_refused",
+                "1 while the configuration file as it is now is not served",
+                file_state.metric.clone(),
+            );
+        }
         let admin = match config.admin_listen {
             Some(address) => Some(admin.bind(address).await.map_err(StartError::Admin)?),
             None => None,
@@ -174,6 +199,10 @@ impl Gateway {
             stop_workers,
             serving,
         ))];
+        if let Some(path) = config.file {
+            let (shared, end) = (Arc::clone(&shared), end.clone());
+            tasks.push(tokio::spawn(config::follow(path, shared, file_state, end)));
+        }
         if let (Some(address), Some(store)) = (config.feed, store) {
             let apply = {
                 let shared = Arc::clone(&shared);
@@ -312,7 +341,13 @@ fn report(check: &Check, shared: &Shared) {
     }
 }
 
-fn serve_pages(admin: &mut Admin, shared: &Arc<Shared>, clock: Clock, refused: Vec<String>) {
+fn serve_pages(
+    admin: &mut Admin,
+    shared: &Arc<Shared>,
+    clock: Clock,
+    refused: Vec<String>,
+    file: Option<Arc<ConfigState>>,
+) {
     let health = HealthMetrics::new(Arc::clone(&shared.health), clock);
     let registry = admin.registry();
     registry.register_collector(Box::new(health));
@@ -323,6 +358,9 @@ fn serve_pages(admin: &mut Admin, shared: &Arc<Shared>, clock: Clock, refused: V
         let mut status = shared.status_json(clock.now());
         // What was refused when the gateway started; nothing reads the files after that.
         status["refused_snapshots"] = refused.clone().into();
+        if let Some(file) = &file {
+            status["config"] = file.to_json();
+        }
         AdminReply::ok(status)
     });
 }

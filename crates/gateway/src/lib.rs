@@ -10,7 +10,8 @@
 //!    │        │        ── health  how endpoints and clusters are judged (atomics)
 //!    │        └─ choose: which endpoint; budget: what may be sent twice
 //!    ├── prober thread: asks endpoints
-//!    └── feed: snapshots from the hub, kept on disk; admin port
+//!    ├── feed: snapshots from the hub, kept on disk; or config: a file that people write
+//!    └── admin port
 //! ```
 //!
 //! It depends on neither Kubernetes nor the hub: it serves the last snapshot it accepted, from its own
@@ -21,6 +22,7 @@
 
 pub mod budget;
 pub mod choose;
+pub mod config;
 mod conn;
 mod forward;
 mod gateway;

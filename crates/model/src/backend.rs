@@ -87,10 +87,10 @@ pub enum Weight {
 #[serde(deny_unknown_fields)]
 pub struct Return {
     /// How long it must have been healthy before it gets any.
-    #[serde(default)]
+    #[serde(default, with = "crate::duration")]
     pub hold: Duration,
     /// Over what time its share then grows from small to full. Zero: at once.
-    #[serde(default = "default_ramp")]
+    #[serde(default = "default_ramp", with = "crate::duration")]
     pub ramp: Duration,
 }
 
@@ -108,13 +108,15 @@ pub struct HealthPolicy {
 
 /// Active probes: once per endpoint and gateway process, however many routes use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct ActiveCheck {
     /// What is asked.
     pub probe: Probe,
     /// From the start of one probe to the next.
+    #[serde(with = "crate::duration")]
     pub interval: Duration,
     /// A probe unanswered for so long has failed; at most `interval`.
+    #[serde(with = "crate::duration")]
     pub timeout: Duration,
     /// So many good ones in a row make an endpoint healthy again; at least 1.
     pub healthy_threshold: u32,
@@ -143,13 +145,15 @@ pub enum Probe {
 
 /// Ejection by what real requests met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct PassiveCheck {
     /// So many failures in a row (refused, reset, silent, 502, 503, 504) eject an endpoint; 0: never.
     pub consecutive_failures: u32,
     /// How long the first ejection lasts; each further one in a row doubles it.
+    #[serde(with = "crate::duration")]
     pub base_ejection: Duration,
     /// The longest an ejection may last.
+    #[serde(with = "crate::duration")]
     pub max_ejection: Duration,
 }
 

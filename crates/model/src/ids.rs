@@ -16,8 +16,8 @@ pub struct ClusterName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct BackendId(String);
 
-/// Where a route comes from, for logs and explanations: `namespace/ingress#rule.path`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Where a route comes from, for logs and explanations: `namespace/ingress#rule.path`. May be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RouteId(pub String);
 
 /// The order of snapshots: a receiver never replaces a newer one by an older one.

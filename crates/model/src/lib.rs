@@ -17,6 +17,7 @@
 //! constructors refuse what could not be served; a value that deserialises has passed the same checks.
 
 mod backend;
+mod duration;
 mod host;
 mod ids;
 mod route;

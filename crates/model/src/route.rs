@@ -12,6 +12,7 @@ use std::fmt;
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Where the route comes from.
+    #[serde(default)]
     pub id: RouteId,
     /// Which paths it serves.
     pub path: PathMatch,

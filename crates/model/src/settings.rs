@@ -20,19 +20,26 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// From a client's first byte to the end of its request head.
+    #[serde(with = "crate::duration")]
     pub request_head: Duration,
     /// Between requests on a client's connection.
+    #[serde(with = "crate::duration")]
     pub client_idle: Duration,
     /// To connect to an endpoint.
+    #[serde(with = "crate::duration")]
     pub connect: Duration,
     /// From the end of a repeatable request to the first byte of the answer, before another endpoint
     /// is tried as well.
+    #[serde(with = "crate::duration")]
     pub try_first_byte: Duration,
     /// From the end of a request's head to the first byte of its answer, over all tries: then 504.
+    #[serde(with = "crate::duration")]
     pub first_byte: Duration,
     /// Without any byte of a body in either direction, before the request is given up.
+    #[serde(with = "crate::duration")]
     pub body_idle: Duration,
     /// How long requests in flight may go on after SIGTERM.
+    #[serde(with = "crate::duration")]
     pub drain: Duration,
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use tidegate_feed::FeedAddress;
 use tidegate_gateway::{Gateway as Running, GatewayConfig};
 use tidegate_hub::gateway_process::note_this_process;
-use tidegate_model::Snapshot;
+use tidegate_model::{Generation, Snapshot};
 use tidegate_runtime::{signals, telemetry};
 
 use crate::process::ready;
@@ -18,24 +18,34 @@ use crate::process::ready;
 const EXAMPLES: &str = "\
 Examples:
   $ tidegate gateway --feed unix:/var/lib/tidegate/feed.sock --data-dir /var/lib/tidegate/gateway
-  $ tidegate gateway --data-dir gw --snapshot snapshot.json --http-listen 127.0.0.1:8081
+  $ tidegate gateway --config gateway.yaml --check
+  $ tidegate gateway --config gateway.yaml --http-listen 0.0.0.0:80 --https-listen 0.0.0.0:443
 
-It serves the last snapshot it accepted, from DIR, before and whether or not the hub answers. SIGTERM
-lets requests in flight finish; a second signal ends it at once.";
+With --feed it serves the last snapshot it accepted, from DIR, before and whether or not the hub answers.
+With --config it needs neither hub nor Kubernetes, and takes changes of the file while it runs; one that
+cannot be used is refused, and the one before served on: see docs/standalone.md. SIGTERM lets requests in
+flight finish; a second signal ends it at once.";
 
-/// Serves requests as the hub's last snapshot says, whether or not the hub is there.
+/// Serves requests as the hub's last snapshot says, whether or not the hub is there; or as a file says.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Gateway {
     /// Where the hub publishes: unix:PATH or IP:PORT on this machine.
-    #[arg(long, value_name = "ADDR", required_unless_present = "snapshot")]
+    #[arg(long, value_name = "ADDR", required_unless_present_any = ["snapshot", "config"])]
     feed: Option<FeedAddress>,
-    /// Where accepted snapshots are kept.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    /// Where accepted snapshots are kept; not needed with --config.
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    data_dir: Option<PathBuf>,
     /// Serves this file until the feed or DIR has a snapshot.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
+    /// Serves this file, in YAML, and follows its changes.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["feed", "snapshot"])]
+    config: Option<PathBuf>,
+    /// Says what is wrong with the file of --config, a line each, and ends: exit code 0 when it can be
+    /// served, 1 when not.
+    #[arg(long, requires = "config")]
+    check: bool,
     /// Where to serve.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     http_listen: SocketAddr,
@@ -60,6 +70,9 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(config) = self.config.as_deref().filter(|_| self.check) {
+            return Ok(check(config));
+        }
         telemetry::init(telemetry::Format::Text, tracing::Level::INFO)?;
         let snapshot = self.snapshot.as_deref().map(read_snapshot).transpose()?;
         // The workers bring their own threads: this one only carries the feed and the admin port.
@@ -74,8 +87,9 @@ impl Gateway {
                 http_listen: vec![self.http_listen],
                 https_listen: self.https_listen.into_iter().collect(),
                 workers: self.workers.map_or_else(cores, NonZero::get),
-                data_dir: Some(self.data_dir.clone()),
+                data_dir: self.data_dir.clone(),
                 feed: self.feed,
+                file: self.config,
                 admin_listen: Some(self.admin_listen),
                 snapshot,
             };
@@ -84,9 +98,13 @@ impl Gateway {
             let (http, admin) = addresses
                 .zip(gateway.admin_address())
                 .context("the gateway does not say where it serves")?;
-            ready::write_admin_addr(&self.data_dir, admin)?;
-            if let Err(error) = note_this_process(&self.data_dir) {
-                tracing::warn!(%error, "no note of this process: a hub will not find it");
+            if let Some(dir) = &self.data_dir {
+                std::fs::create_dir_all(dir)
+                    .with_context(|| format!("--data-dir {}", dir.display()))?;
+                ready::write_admin_addr(dir, admin)?;
+                if let Err(error) = note_this_process(dir) {
+                    tracing::warn!(%error, "no note of this process: a hub will not find it");
+                }
             }
             let mut values = vec![
                 ("http", format!("http://{http}")),
@@ -98,6 +116,25 @@ impl Gateway {
             gateway.stopped().await;
             Ok(ExitCode::SUCCESS)
         })
+    }
+}
+
+fn check(config: &Path) -> ExitCode {
+    match tidegate_gateway::config::read(config, Generation(1)) {
+        Ok(snapshot) => {
+            println!(
+                "{}: good: {} hosts, {} backends, {} certificates",
+                config.display(),
+                snapshot.hosts.len(),
+                snapshot.backends.len(),
+                snapshot.certificates.len()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -217,6 +217,7 @@ impl Rig {
             workers: 1,
             data_dir: Some(dir.path().join("gateway")),
             feed,
+            file: None,
             admin_listen: Some("127.0.0.1:0".parse().unwrap()),
             snapshot: None,
         };

@@ -1,0 +1,194 @@
+//! A configuration that people write: the model's snapshot as YAML, without its format and number.
+//!
+//! ```yaml
+//! hosts:
+//!   shop.example.com:
+//!   - path: { prefix: / }
+//!     action: { forward: { backend: "shop/shop:80" } }
+//! backends:
+//!   "shop/shop:80":
+//!     clusters:
+//!       az1: [{ address: "10.1.0.5:8080" }]
+//!       az2: [{ address: "10.2.0.5:8080" }]
+//! ```
+//!
+//! A file is taken whole or not at all. Every mistake that can be found is named with its line and its field.
+
+mod follow;
+mod locate;
+
+pub(crate) use follow::{ConfigState, follow};
+
+use crate::tls::Certificates;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use tidegate_model::{
+    Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, InvalidSnapshot,
+    PrivateKey, Route, RouteId, Settings, Snapshot,
+};
+
+/// Reads the file at `path` as the snapshot of number `generation`.
+///
+/// # Errors
+/// [`ConfigError`]; nothing of the file can be used then.
+pub fn read(path: &Path, generation: Generation) -> Result<Snapshot, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::whole(path, error.to_string()))?;
+    parse(path, &text, generation)
+}
+
+/// Why a configuration cannot be used. Displayed as one line a mistake: `FILE:LINE: field: reason`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    file: PathBuf,
+    mistakes: Vec<Mistake>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mistake {
+    /// From 1; `None` when it is about the whole file.
+    line: Option<u64>,
+    /// The field, if the reason does not say it, and the reason.
+    text: String,
+}
+
+impl ConfigError {
+    fn whole(file: &Path, text: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            mistakes: vec![Mistake { line: None, text }],
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, mistake) in self.mistakes.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{}:", self.file.display())?;
+            if let Some(line) = mistake.line {
+                write!(f, "{line}:")?;
+            }
+            write!(f, " {}", mistake.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The file. All of it is optional: an empty one answers 404 to everything.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    settings: Settings,
+    hosts: BTreeMap<HostPattern, Vec<Route>>,
+    backends: BTreeMap<BackendId, Backend>,
+    tls: BTreeMap<HostPattern, CertificateId>,
+    certificates: BTreeMap<CertificateId, Source>,
+}
+
+/// A certificate, here or in files of their own. Paths are relative to the configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Source {
+    chain: Option<String>,
+    chain_file: Option<PathBuf>,
+    key: Option<PrivateKey>,
+    key_file: Option<PathBuf>,
+}
+
+fn parse(path: &Path, text: &str, generation: Generation) -> Result<Snapshot, ConfigError> {
+    // No lines of the file in a message: they may hold a key.
+    let options = serde_saphyr::options! { with_snippet: false };
+    // A file of comments alone is an empty mapping.
+    let file: Option<File> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let line = error.location().map(|at| at.line());
+            let mistake = Mistake {
+                line,
+                text: error.to_string(),
+            };
+            ConfigError {
+                file: path.to_owned(),
+                mistakes: vec![mistake],
+            }
+        })?;
+    let file = file.unwrap_or_default();
+    // Field and reason.
+    let mut mistakes: Vec<(String, String)> = Vec::new();
+    let mut snapshot = Snapshot::empty(generation);
+    snapshot.settings = file.settings;
+    snapshot.backends = file.backends;
+    snapshot.tls = file.tls;
+    for (host, mut routes) in file.hosts {
+        for (at, route) in routes.iter_mut().enumerate() {
+            if route.id.0.is_empty() {
+                route.id = RouteId(format!("{host}#{at}"));
+            }
+        }
+        snapshot.hosts.insert(host, routes);
+    }
+    for (id, source) in file.certificates {
+        match source.load(path) {
+            Ok(certificate) => {
+                snapshot.certificates.insert(id, certificate);
+            }
+            Err((field, reason)) => mistakes.push((format!("certificates[{id}].{field}"), reason)),
+        }
+    }
+    if mistakes.is_empty() {
+        mistakes = check(&snapshot);
+    }
+    if mistakes.is_empty() {
+        return Ok(snapshot);
+    }
+    let placed = mistakes.into_iter().map(|(field, reason)| Mistake {
+        line: locate::line(text, &field),
+        text: format!("{field}: {reason}"),
+    });
+    Err(ConfigError {
+        file: path.to_owned(),
+        mistakes: placed.collect(),
+    })
+}
+
+/// What cannot be served, by field.
+fn check(snapshot: &Snapshot) -> Vec<(String, String)> {
+    let invalid = snapshot.validate().err().map(|invalid| match invalid {
+        InvalidSnapshot::Field { field, reason } => (field, reason),
+        // A file has no format of its own.
+        newer @ InvalidSnapshot::NewerFormat { .. } => ("format".to_owned(), newer.to_string()),
+    });
+    let certificates = Certificates::compile(snapshot, None);
+    let unusable = certificates.unusable().iter().map(|unusable| {
+        let field = format!("certificates[{}]", unusable.id);
+        (field, unusable.reason.clone())
+    });
+    invalid.into_iter().chain(unusable).collect()
+}
+
+impl Source {
+    /// The certificate, or the field that is wrong and the reason.
+    fn load(self, config: &Path) -> Result<Certificate, (&'static str, String)> {
+        let either = |field, here: Option<String>, file: Option<PathBuf>| match (here, file) {
+            (Some(text), None) => Ok(text),
+            (None, Some(file)) => {
+                let file = config.parent().unwrap_or(Path::new("")).join(file);
+                let read = std::fs::read_to_string(&file);
+                read.map_err(|error| (field, format!("{}: {error}", file.display())))
+            }
+            (None, None) => Err((field, "it is missing, as text or as a file".to_owned())),
+            (Some(_), Some(_)) => Err((field, "give the text or the file, not both".to_owned())),
+        };
+        Ok(Certificate {
+            chain: either("chain", self.chain, self.chain_file)?,
+            key: PrivateKey(either("key", self.key.map(|key| key.0), self.key_file)?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

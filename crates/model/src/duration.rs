@@ -1,0 +1,5 @@
+//! Durations are written as people write them: `500ms`, `1m 30s`.
+
+pub(crate) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{
+    deserialize, serialize,
+};
