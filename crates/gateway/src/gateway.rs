@@ -1,6 +1,6 @@
 //! The gateway as a whole: start, parts, end.
 
-use crate::config::{self, ConfigError, ConfigState};
+use crate::config::{ConfigError, ConfigFile};
 use crate::health::probe;
 use crate::state::{CertificateMetrics, HealthMetrics, Shared, TrafficMetrics};
 use crate::tls;
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_feed::{FeedAddress, LastKnownGood, StoreError};
-use tidegate_model::{Generation, Snapshot};
+use tidegate_model::Snapshot;
 use tidegate_runtime::{Admin, AdminError, AdminReply, Check, Clock};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -142,26 +142,14 @@ impl Gateway {
             let applied = shared.apply(&Arc::new(snapshot));
             applied.map_err(|reason| StartError::Snapshot { reason })?;
         }
-        let file_state = Arc::new(ConfigState::new(config.file.clone()));
-        if let Some(path) = &config.file {
-            let snapshot = config::read(path, Generation(1)).map_err(StartError::File)?;
-            let applied = shared.apply(&Arc::new(snapshot));
-            applied.map_err(|reason| StartError::Snapshot { reason })?;
-        }
+        let file = config.file.map(|path| ConfigFile::open(path, &shared));
+        let file = file.transpose().map_err(StartError::File)?;
 
         let mut admin = Admin::new();
         let ready = admin.readiness().check("snapshot");
         let serving = admin.readiness().check("serving");
         report(&ready, &shared);
-        let file = config.file.as_ref().map(|_| Arc::clone(&file_state));
-        serve_pages(&mut admin, &shared, clock, refused, file);
-        if config.file.is_some() {
-            admin.registry().register(
-                "gateway_config_refused",
-                "1 while the configuration file as it is now is not served",
-                file_state.metric.clone(),
-            );
-        }
+        serve_pages(&mut admin, &shared, clock, refused, file.clone());
         let admin = match config.admin_listen {
             Some(address) => Some(admin.bind(address).await.map_err(StartError::Admin)?),
             None => None,
@@ -199,9 +187,8 @@ impl Gateway {
             stop_workers,
             serving,
         ))];
-        if let Some(path) = config.file {
-            let (shared, end) = (Arc::clone(&shared), end.clone());
-            tasks.push(tokio::spawn(config::follow(path, shared, file_state, end)));
+        if let Some(file) = file {
+            tasks.push(tokio::spawn(file.follow(Arc::clone(&shared), end.clone())));
         }
         if let (Some(address), Some(store)) = (config.feed, store) {
             let apply = {
@@ -346,13 +333,16 @@ fn serve_pages(
     shared: &Arc<Shared>,
     clock: Clock,
     refused: Vec<String>,
-    file: Option<Arc<ConfigState>>,
+    file: Option<ConfigFile>,
 ) {
     let health = HealthMetrics::new(Arc::clone(&shared.health), clock);
     let registry = admin.registry();
     registry.register_collector(Box::new(health));
     registry.register_collector(Box::new(TrafficMetrics(Arc::clone(shared))));
     registry.register_collector(Box::new(CertificateMetrics(Arc::clone(shared))));
+    if let Some(file) = &file {
+        file.register(registry);
+    }
     let shared = Arc::clone(shared);
     admin.get("/status", move |_| {
         let mut status = shared.status_json(clock.now());

@@ -17,7 +17,7 @@
 mod follow;
 mod locate;
 
-pub(crate) use follow::{ConfigState, follow};
+pub(crate) use follow::ConfigFile;
 
 use crate::tls::Certificates;
 use serde::Deserialize;
