@@ -88,7 +88,12 @@ impl RequestHead {
     pub(crate) fn parse(&mut self, buf: &[u8]) -> Result<bool, Refusal> {
         self.lines.clear();
         // Older clients send one CRLF too many behind a body (RFC 9112 2.2).
-        let start = if buf.starts_with(b"\r\n") { 2 } else { 0 };
+        let start = match buf {
+            [b'\r', b'\n', ..] => 2,
+            // That CRLF, of which only the half has come.
+            [b'\r'] => return Ok(false),
+            _ => 0,
+        };
         let window = &buf[..buf.len().min(start + HEAD_MAX)];
         let scanned = match self.scan_request_line(window, start)? {
             Scan::Incomplete => Scan::Incomplete,

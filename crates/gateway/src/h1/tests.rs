@@ -3,6 +3,7 @@
 mod bodies;
 mod differential;
 mod responses;
+mod rewriting;
 
 use super::*;
 use proptest::prelude::*;
@@ -43,6 +44,7 @@ fn ambiguous_headers_are_refused() {
     check("B11", "Host: b", 400);
     check("B13", "X: a\0b", 400);
     check("B13", "X: a\rb", 400);
+    check("B13", "X: a\u{1}\nY: b", 400);
     check("B14", "X", 400);
     check("B14", ": x", 400);
     check("B21", "Connection: close, Authorization", 400);
