@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 struct Nobody;
 
@@ -134,6 +135,89 @@ async fn only_one_of_two_racing_writers_wins() {
         store.write(again).await.expect_err("it exists"),
         WriteError::Exists
     );
+}
+
+/// Whether the disk of [`FullDisk`] is full.
+static FULL: AtomicBool = AtomicBool::new(false);
+
+/// A file on a disk that is full now and then.
+#[derive(Debug)]
+struct FullDisk(::redb::backends::FileBackend);
+
+impl FullDisk {
+    fn open(path: &Path) -> Result<::redb::Database, ::redb::DatabaseError> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options
+            .open(path)
+            .map_err(|error| ::redb::DatabaseError::Storage(::redb::StorageError::Io(error)))?;
+        let backend = FullDisk(::redb::backends::FileBackend::new(file)?);
+        ::redb::Database::builder().create_with_backend(backend)
+    }
+
+    fn room() -> std::io::Result<()> {
+        match FULL.load(SeqCst) {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl ::redb::StorageBackend for FullDisk {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        Self::room()?;
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        Self::room()?;
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        Self::room()?;
+        self.0.write(offset, data)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_gives_errors_keeps_the_data_and_is_written_again_when_it_has_room() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("store.redb");
+    let backend = RedbBackend::open_by(&path, FullDisk::open).expect("open");
+    let opened = Store::open(backend, Arc::new(Nobody)).expect("open");
+    let store = &opened.0;
+    put(store, "a", 1).await.expect("create");
+    for round in 0..3 {
+        FULL.store(true, SeqCst);
+        for name in ["a", "b"] {
+            let error = put(store, name, 9).await.expect_err("no room");
+            assert!(matches!(error, WriteError::Storage(_)), "{error}");
+        }
+        assert_eq!(
+            store.read().get(&key("a")).expect("kept").value["data"],
+            round + 1
+        );
+        FULL.store(false, SeqCst);
+        put(store, "a", round + 2).await.expect("room again");
+    }
+    let revision = store.read().revision();
+    close(opened);
+    let opened = open(dir.path()).expect("open");
+    let state = opened.0.read();
+    assert_eq!(state.get(&key("a")).expect("kept").value["data"], 4);
+    assert!(state.get(&key("b")).is_none(), "it was refused");
+    assert_eq!(state.revision(), revision);
+    drop(state);
+    close(opened);
 }
 
 type Answer = oneshot::Receiver<Result<Arc<Object>, WriteError>>;

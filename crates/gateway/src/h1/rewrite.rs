@@ -100,18 +100,16 @@ pub(crate) fn write_response(
         (true, Version::Http10) => (BodyEncoder::Plain, Persistence::Close),
     };
     out.reserve(head.length + 64);
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(head.status_text.of(buf));
-    out.extend_from_slice(b"\r\n");
+    write_status_line(head, buf, out);
     copy_lines(
         buf,
         &head.lines,
         head.connection.names_headers,
         out,
         |known| match known {
-            Known::Host | Known::ContentLength | Known::Other | Known::Expect | Known::Identity => {
-                true
-            }
+            // There is no body whose length could be told (RFC 9110 8.6).
+            Known::ContentLength => head.status != 204,
+            Known::Host | Known::Other | Known::Expect | Known::Identity => true,
             Known::Connection | Known::HopByHop | Known::TransferEncoding | Known::Upgrade => false,
         },
     );
@@ -142,10 +140,19 @@ pub(crate) fn write_switch(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_informational(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+/// With the space behind the code also where the backend has left it out with the reason (RFC 9112 4).
+fn write_status_line(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    let text = head.status_text.of(buf);
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(head.status_text.of(buf));
+    out.extend_from_slice(text);
+    if text.len() == 3 {
+        out.push(b' ');
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+fn write_informational(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+    write_status_line(head, buf, out);
     copy_lines(
         buf,
         &head.lines,

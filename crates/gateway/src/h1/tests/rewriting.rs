@@ -158,3 +158,26 @@ fn heads_are_the_same_wherever_they_are_split() {
         );
     }
 }
+
+#[test]
+fn an_answer_gets_the_space_and_loses_the_length_that_it_should() {
+    let check = |from: &str, to: &str| {
+        let mut head = ResponseHead::default();
+        assert_eq!(head.parse(from.as_bytes(), Asked::default()), Ok(true));
+        let side = ClientSide {
+            version: Version::Http11,
+            persistence: Persistence::KeepAlive,
+        };
+        let mut out = Vec::new();
+        write_response(&head, from.as_bytes(), side, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), to);
+    };
+    check(
+        "HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n",
+    );
+    check(
+        "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nX: y\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n",
+    );
+}
