@@ -289,6 +289,12 @@ async fn what_kubectl_makes_itself() {
         ],
         "",
     );
+    let half = "{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {name: half, namespace: shop}, data: {tls.crt: eA==}}";
+    let refused = c.fails(&["apply", "-f", "-"], half);
+    assert!(
+        refused.contains("data[tls.key]: Required value"),
+        "{refused}"
+    );
     c.ok(
         &[
             "-n",

@@ -52,6 +52,10 @@ struct Table<'a> {
 impl<'a> Table<'a> {
     fn add(&mut self, mine: &Mine<'_>, entry: &IngressTLS, field: &str, diagnostics: &mut Sink) {
         let hosts = hosts(mine, entry, field, diagnostics);
+        if hosts.is_empty() && entry.hosts.as_ref().is_none_or(Vec::is_empty) {
+            let text = "there is no host here nor in a rule that it could be for".to_owned();
+            diagnostics.warning(&mine.object, field, Reason::NoEffect, text);
+        }
         let secret = self.secret(mine, entry, field, diagnostics);
         for (host, field) in hosts {
             match self.owners.entry(host) {
@@ -74,10 +78,13 @@ impl<'a> Table<'a> {
                     let same = |a: &TlsSecret, b: &TlsSecret| std::ptr::eq(a, b);
                     let agree = theirs.zip(secret).is_some_and(|(a, b)| same(a, b));
                     if !agree {
-                        let text = format!(
-                            "{} shows the certificate of {owner}, which is older",
-                            taken.key()
-                        );
+                        let host = taken.key();
+                        let text = match *owner == mine.object {
+                            true => {
+                                format!("{host} is named before with another Secret, which counts")
+                            }
+                            false => format!("TLS for {host} belongs to {owner}, which is older"),
+                        };
                         diagnostics.error(&mine.object, field, Reason::Conflict, text);
                     }
                 }

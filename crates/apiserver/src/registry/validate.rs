@@ -162,6 +162,13 @@ pub(super) fn secret(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldErr
             }
         }
     }
+    if new.get("type").and_then(Value::as_str) == Some("kubernetes.io/tls") {
+        for key in ["tls.crt", "tls.key"] {
+            if new.get("data").and_then(|data| data.get(key)).is_none() {
+                errors.push(FieldError::required(format!("data[{key}]"), ""));
+            }
+        }
+    }
     if let Some(old) = old {
         if new.get("type") != old.get("type") {
             errors.push(FieldError::invalid(
