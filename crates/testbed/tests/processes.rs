@@ -20,7 +20,7 @@ fn nothing_outlives_a_rig_not_even_what_ignores_signals() {
     // A grandchild that no longer has its parent, as a gateway whose hub was killed.
     let script = "trap '' TERM INT HUP
 case $1 in
-  server) (sh -c 'trap \"\" TERM; while :; do sleep 1; done' \"$7\" &)
+  server) (sh -c 'trap \"\" TERM; while :; do sleep 1; done' \"$*\" &)
           echo 'ready: server api=https://127.0.0.1:1 http=http://127.0.0.1:2' >&2; while :; do sleep 1; done;;
 esac";
     let mut seen = Vec::new();
