@@ -67,10 +67,11 @@ fn a_change_is_taken_while_it_serves_and_a_mistake_is_not() {
         let load = Load::start(Target::new(http, HOST).rate(100))?;
         load.until_all_from("az1").await?;
 
-        // As an editor does it: another file takes its place.
+        // As an editor does it: another file takes its place. And the signal that people send then.
         let next = rig.path("next.yaml");
         fs::write(&next, config(&[&two]))?;
         fs::rename(&next, &path)?;
+        gateway.id().signal(rustix::process::Signal::HUP);
         load.until_all_from("az2").await?;
 
         for bad in [Some("hosts: ["), None] {

@@ -42,8 +42,8 @@ pub(crate) struct Gateway {
     /// Serves this file, in YAML, and follows its changes.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["feed", "snapshot"])]
     config: Option<PathBuf>,
-    /// Says what is wrong with the file of --config, a line each, and ends: exit code 0 when it can be
-    /// served, 1 when not.
+    /// Says what is wrong with the file of --config, with line and field, and ends: exit code 0 when it can
+    /// be served, 1 when not.
     #[arg(long, requires = "config")]
     check: bool,
     /// Where to serve.

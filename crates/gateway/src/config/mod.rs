@@ -12,7 +12,7 @@
 //!       az2: [{ address: "10.2.0.5:8080" }]
 //! ```
 //!
-//! A file is taken whole or not at all. Every mistake that can be found is named with its line and its field.
+//! A file is taken whole or not at all. A mistake is named with its line and its field.
 
 mod follow;
 mod locate;
@@ -34,9 +34,18 @@ use tidegate_model::{
 /// # Errors
 /// [`ConfigError`]; nothing of the file can be used then.
 pub fn read(path: &Path, generation: Generation) -> Result<Snapshot, ConfigError> {
+    read_noting_files(path, generation, &mut Vec::new())
+}
+
+/// The same; `files` gets the files that it names, as far as they are known.
+fn read_noting_files(
+    path: &Path,
+    generation: Generation,
+    files: &mut Vec<PathBuf>,
+) -> Result<Snapshot, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::whole(path, error.to_string()))?;
-    parse(path, &text, generation)
+    parse(path, &text, generation, files)
 }
 
 /// Why a configuration cannot be used. Displayed as one line a mistake: `FILE:LINE: field: reason`.
@@ -100,9 +109,18 @@ struct Source {
     key_file: Option<PathBuf>,
 }
 
-fn parse(path: &Path, text: &str, generation: Generation) -> Result<Snapshot, ConfigError> {
-    // No lines of the file in a message: they may hold a key.
-    let options = serde_saphyr::options! { with_snippet: false };
+fn parse(
+    path: &Path,
+    text: &str,
+    generation: Generation,
+    files: &mut Vec<PathBuf>,
+) -> Result<Snapshot, ConfigError> {
+    let options = serde_saphyr::options! {
+        // No lines of the file in a message: they may hold a key.
+        with_snippet: false,
+        // Tens of thousands of hosts. The limits protect from strangers' files, and this is the operator's own.
+        budget: serde_saphyr::budget! { max_nodes: 20_000_000, max_events: 80_000_000 },
+    };
     // A file of comments alone is an empty mapping.
     let file: Option<File> =
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
@@ -131,6 +149,10 @@ fn parse(path: &Path, text: &str, generation: Generation) -> Result<Snapshot, Co
         }
         snapshot.hosts.insert(host, routes);
     }
+    let named = |file: &PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+    let sources = file.certificates.values();
+    let sources = sources.flat_map(|source| [&source.chain_file, &source.key_file]);
+    files.extend(sources.flatten().map(named));
     for (id, source) in file.certificates {
         match source.load(path) {
             Ok(certificate) => {

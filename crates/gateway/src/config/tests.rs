@@ -28,7 +28,26 @@ backends:
 "#;
 
 fn parsed(text: &str) -> Result<Snapshot, ConfigError> {
-    parse(Path::new("gw.yaml"), text, Generation(7))
+    parse(Path::new("gw.yaml"), text, Generation(7), &mut Vec::new())
+}
+
+#[test]
+fn ten_thousand_hosts_are_not_too_many() {
+    let mut text = "hosts:\n".to_owned();
+    let mut backends = "backends:\n".to_owned();
+    for n in 0..10_000 {
+        text += &format!(
+            "  h{n}.example.com: [{{ path: {{ prefix: / }}, action: {{ forward: {{ backend: \"shop/s{n}:80\" }} }} }}]\n"
+        );
+        backends += &format!(
+            "  \"shop/s{n}:80\": {{ clusters: {{ az1: [{{ address: \"10.0.0.1:80\" }}], az2: [{{ address: \"10.0.0.2:80\" }}] }} }}\n"
+        );
+    }
+    let snapshot = parsed(&(text + &backends)).unwrap();
+    assert_eq!(
+        (snapshot.hosts.len(), snapshot.backends.len()),
+        (10_000, 10_000)
+    );
 }
 
 #[test]
