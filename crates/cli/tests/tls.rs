@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::JoinHandle;
 
 use anyhow::{Context, ensure};
 use rustls::pki_types::pem::PemObject;
@@ -28,6 +30,7 @@ fn a_host_shows_the_certificate_of_its_secret_whatever_becomes_of_another() {
         let mut open = until_shown(https, SHOP, &shop).await?;
         until_shown(https, OTHER, &other).await?;
 
+        let visitors = Visitors::start(https, [&shop, &renewed]);
         secret(rig, "shop-tls", &renewed.chain, &renewed.key).await?;
         until_shown(https, SHOP, &renewed).await?;
         get(&mut open, SHOP).context("a connection from before the renewal")?;
@@ -48,9 +51,41 @@ fn a_host_shows_the_certificate_of_its_secret_whatever_becomes_of_another() {
         until_shown(https, SHOP, &renewed).await?;
         until_shown(https, OTHER, &other).await?;
         get(&mut open, SHOP).context("a connection from before the mistake")?;
+        visitors.none_failed()?;
         // Over plain HTTP nothing has changed.
         rig.until_served_by("az1", SHOP, &[]).await
     });
+}
+
+/// Clients that come one after the other, each with a handshake and a request, and trust old and new.
+struct Visitors {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<u32>>,
+}
+
+impl Visitors {
+    fn start(https: SocketAddr, trusted: [&Pair; 2]) -> Self {
+        let trusted = trusted.map(|pair| pair.chain.clone()).concat();
+        let stop = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut served = 0;
+            while !until.load(SeqCst) {
+                let mut stream = connect(https, SHOP, &trusted)?;
+                get(&mut stream, SHOP).with_context(|| format!("after {served} visitors"))?;
+                served += 1;
+            }
+            Ok(served)
+        });
+        Self { stop, thread }
+    }
+
+    fn none_failed(self) -> Result {
+        self.stop.store(true, SeqCst);
+        let served = self.thread.join().expect("it does not panic")?;
+        ensure!(served > 0, "nobody came");
+        Ok(())
+    }
 }
 
 struct Pair {
@@ -121,7 +156,9 @@ async fn until_shown(https: SocketAddr, host: &'static str, pair: &Pair) -> Resu
 
 fn connect(https: SocketAddr, host: &'static str, trusted: &str) -> Result<Tls> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(trusted.as_bytes())?)?;
+    for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
+        roots.add(certificate?)?;
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
