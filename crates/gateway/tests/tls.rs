@@ -31,6 +31,15 @@ fn show(snapshot: &mut Snapshot, host: &str, certificate: Certificate) {
     snapshot.certificates.insert(id, certificate);
 }
 
+/// The shop behind a gateway that shows this certificate for it.
+async fn shop() -> (Backend, Rig, Certificate) {
+    let backend = Backend::start("az1", Mode::Serve);
+    let mut content = snapshot(&[&backend]);
+    let shop = certificate(SHOP);
+    show(&mut content, SHOP, shop.clone());
+    (backend, Rig::start(content).await, shop)
+}
+
 /// A client that trusts these.
 fn trusting(certificates: &[&Certificate]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
@@ -73,11 +82,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[tokio::test]
 async fn requests_and_bodies_pass_both_ways() {
-    let backend = Backend::start("az1", Mode::Serve);
-    let mut content = snapshot(&[&backend]);
-    let shop = certificate(SHOP);
-    show(&mut content, SHOP, shop.clone());
-    let rig = Rig::start(content).await;
+    let (backend, rig, shop) = shop().await;
     let https = rig.https;
     blocking(move || {
         let mut stream = connect(https, &trusting(&[&shop]), SHOP).unwrap();
@@ -111,11 +116,7 @@ async fn requests_and_bodies_pass_both_ways() {
 
 #[tokio::test]
 async fn a_slow_reader_gets_everything() {
-    let backend = Backend::start("az1", Mode::Serve);
-    let mut content = snapshot(&[&backend]);
-    let shop = certificate(SHOP);
-    show(&mut content, SHOP, shop.clone());
-    let rig = Rig::start(content).await;
+    let (_backend, rig, shop) = shop().await;
     let https = rig.https;
     let answer = blocking(move || {
         let mut stream = connect(https, &trusting(&[&shop]), SHOP).unwrap();
@@ -203,11 +204,7 @@ async fn a_new_certificate_is_for_new_handshakes_and_a_bad_one_for_nobody() {
 
 #[tokio::test]
 async fn a_returning_client_needs_no_full_handshake() {
-    let backend = Backend::start("az1", Mode::Serve);
-    let mut content = snapshot(&[&backend]);
-    let shop = certificate(SHOP);
-    show(&mut content, SHOP, shop.clone());
-    let rig = Rig::start(content).await;
+    let (_backend, rig, shop) = shop().await;
     let https = rig.https;
     blocking(move || {
         let config = trusting(&[&shop]);
