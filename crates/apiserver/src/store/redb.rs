@@ -53,6 +53,14 @@ impl RedbBackend {
 
     pub(super) fn open_by(path: &Path, open: Open) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
+        // redb would begin a new database in it, and everything would seem to have been deleted.
+        if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+            return Err(StoreError::Io {
+                doing: "opening",
+                path: shown,
+                why: "the file is empty, so it was damaged: put a copy in its place, or remove it to begin anew".to_owned(),
+            });
+        }
         let database = open(path).map_err(|e| match e {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
                 path: shown.clone(),

@@ -111,6 +111,26 @@ async fn a_second_opener_is_told_who_is_in_the_way() {
 }
 
 #[tokio::test]
+async fn a_damaged_file_is_refused_by_name_also_an_empty_one() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    close(open(dir.path()).expect("a new one"));
+    let path = dir.path().join("store.redb");
+    let whole = std::fs::read(&path).expect("it is there");
+    for damaged in [
+        b"".as_slice(),
+        b"garbage",
+        &whole[..100],
+        &vec![0; whole.len()],
+    ] {
+        std::fs::write(&path, damaged).expect("ours");
+        let error = open(dir.path()).err().expect("not a store").to_string();
+        assert!(error.contains("store.redb"), "{error}");
+    }
+    std::fs::write(&path, whole).expect("ours");
+    close(open(dir.path()).expect("whole again"));
+}
+
+#[tokio::test]
 async fn only_one_of_two_racing_writers_wins() {
     let (store, _writer) = Store::open(MemoryBackend, Arc::new(Nobody)).expect("open");
     let first = put(&store, "a", 0).await.expect("create").revision;
