@@ -72,6 +72,36 @@ fn a_gateway_that_is_killed_is_started_again() {
 }
 
 #[test]
+fn a_hub_that_has_lost_its_store_does_not_take_the_routes_away() {
+    Rig::run(TIDEGATE, async |rig| {
+        rig.start_shop(&[("az1", 1)]).await?;
+        let gateway = rig.gateway()?;
+        rig.server_mut().kill()?;
+        let store = rig.server().dir().join("store.redb");
+        let kept = fs::read(&store)?;
+        for lost in [true, false] {
+            match lost {
+                true => fs::remove_file(&store)?,
+                false => fs::write(&store, "")?,
+            }
+            let refused = rig
+                .server_mut()
+                .restart()
+                .await
+                .err()
+                .context("it started")?;
+            ensure!(format!("{refused:#}").contains("store.redb"), "{refused:#}");
+            ensure!(gateway.is_alive(), "the gateway was ended");
+            rig.until_served_by("az1", SHOP, &[]).await?;
+        }
+        fs::write(&store, kept)?;
+        rig.server_mut().restart().await?;
+        ensure!(rig.gateway()? == gateway, "another gateway was started");
+        rig.until_served_by("az1", SHOP, &[]).await
+    });
+}
+
+#[test]
 fn a_gateway_that_was_started_by_hand_is_taken_by_the_next_hub() {
     Rig::run(TIDEGATE, async |rig| {
         rig.start_shop(&[("az1", 1)]).await?;

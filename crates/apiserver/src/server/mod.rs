@@ -99,6 +99,15 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store: {0}")]
     Store(#[source] StoreError),
+    /// The data directory was in use before, and its store is gone. Beginning anew in it would look as if every
+    /// object had been deleted, and whoever acts on this API would act on that.
+    #[error(
+        "{path} is missing, though its directory was in use before: put a copy in its place, or begin anew in another data directory"
+    )]
+    StoreMissing {
+        /// The store file.
+        path: PathBuf,
+    },
     /// The namespaces every cluster has cannot be created.
     #[error("cannot create namespace {name}: {why}")]
     Bootstrap {
@@ -154,6 +163,14 @@ impl Server {
                 source,
             })?;
         }
+        let pki_dir = config.data_dir.as_ref().map(|d| d.join("pki"));
+        if let Some(dir) = &config.data_dir {
+            // The certificates are made after the store, so they are never there without it.
+            let (path, used) = (dir.join("store.redb"), dir.join("pki").exists());
+            if used && !path.exists() {
+                return Err(StartError::StoreMissing { path });
+            }
+        }
         // The store first: its lock tells whether the data directory is ours to write to.
         let registry = Arc::new(Registry::new());
         let queues = Arc::new(Queues::default());
@@ -174,7 +191,6 @@ impl Server {
                 registry.set_crd(crate::object::name(&crd.value), Some(&crd.value));
             }
         }
-        let pki_dir = config.data_dir.as_ref().map(|d| d.join("pki"));
         let pki = Pki::open(pki_dir.as_deref(), address.ip()).map_err(StartError::Pki)?;
         let kubeconfig = pki.kubeconfig(&config.cluster_name, address);
         if let Some(dir) = &config.data_dir {

@@ -58,7 +58,7 @@ impl RedbBackend {
             return Err(StoreError::Io {
                 doing: "opening",
                 path: shown,
-                why: "the file is empty, so it was damaged: put a copy in its place, or remove it to begin anew".to_owned(),
+                why: "the file is empty, so it was damaged: put a copy in its place, or begin anew in another data directory".to_owned(),
             });
         }
         let database = open(path).map_err(|e| match e {

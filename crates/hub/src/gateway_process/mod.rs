@@ -72,8 +72,8 @@ pub struct GatewayStatus {
 }
 
 /// Leaves a note in `dir` that this process is the gateway, unless its hub did: a gateway that an operator started
-/// by hand while the hub was dead is then found by the next hub, instead of getting a second one beside it.
-/// Blocks for the disk.
+/// by hand while the hub was dead is then found by the next hub, instead of getting a second one beside it. The note
+/// of another gateway that still runs stays: it is that one the hub must find. Blocks for the disk.
 ///
 /// # Errors
 /// When /proc cannot be read or the note cannot be written.
@@ -81,9 +81,12 @@ pub fn note_this_process(dir: &Path) -> io::Result<()> {
     let note = dir.join(GATEWAY_PID_FILE);
     let unknown = || io::Error::other("this process is not in /proc");
     let this = Process::find(std::process::id())?.ok_or_else(unknown)?;
-    let noted = Record::read(&note);
-    if noted.is_some_and(|noted| noted.identity == this.identity && noted.pid == this.pid()) {
-        return Ok(());
+    if let Some(noted) = Record::read(&note) {
+        let running = Process::find(noted.pid)?;
+        // This process, or another one.
+        if running.is_some_and(|running| running.identity == noted.identity) {
+            return Ok(());
+        }
     }
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let record = Record {
