@@ -14,7 +14,7 @@ pub use backend::BackendState;
 pub use pick::Pick;
 pub use shares::{ClusterShare, Mode, Shares};
 
-use crate::health::{EndpointId, EndpointState};
+use crate::health::{EndpointId, EndpointState, Part};
 use crate::table::ForwardEntry;
 use std::sync::Arc;
 use tidegate_model::RoutePlacement;
@@ -44,6 +44,10 @@ pub fn choose(
         backend = fallback;
         pinned = None;
     }
+    let part = match tried {
+        [] => Part::First,
+        _ => Part::Copy,
+    };
     // A silent endpoint is found when it is chosen; then the shares change and the choice is made again.
     for _ in 0..SILENT_FOUND_MAX {
         let shares = backend.shares(now);
@@ -56,12 +60,12 @@ pub fn choose(
             && chosen.check_silence(now)
             && backend.health().epoch() != shares.epoch();
         if !fresh_suspect {
-            return Some(Pick::begin(Arc::clone(chosen), now));
+            return Some(Pick::begin(Arc::clone(chosen), part, now));
         }
     }
     let shares = backend.shares(now);
     let chosen = shares.further(pinned, tried, random)?;
-    Some(Pick::begin(Arc::clone(chosen), now))
+    Some(Pick::begin(Arc::clone(chosen), part, now))
 }
 
 /// Each round marks at least one endpoint or cluster; more silent ones than this in one choice can wait for

@@ -1,6 +1,6 @@
 //! The account of one attempt.
 
-use crate::health::{EndpointId, EndpointState, Outcome};
+use crate::health::{EndpointId, EndpointState, Outcome, Part};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tidegate_runtime::Tick;
@@ -11,16 +11,18 @@ use tidegate_runtime::Tick;
 #[derive(Debug)]
 pub struct Pick {
     endpoint: Arc<EndpointState>,
+    part: Part,
     begun: Tick,
     heard: bool,
 }
 
 impl Pick {
     /// Enters an attempt.
-    pub fn begin(endpoint: Arc<EndpointState>, now: Tick) -> Self {
-        endpoint.begin(now);
+    pub fn begin(endpoint: Arc<EndpointState>, part: Part, now: Tick) -> Self {
+        endpoint.begin(part, now);
         Self {
             endpoint,
+            part,
             begun: now,
             heard: false,
         }
@@ -65,6 +67,6 @@ impl Pick {
 
 impl Drop for Pick {
     fn drop(&mut self) {
-        self.endpoint.end();
+        self.endpoint.end(self.part);
     }
 }

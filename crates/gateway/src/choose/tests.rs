@@ -1,7 +1,7 @@
 //! Shares, tiers, pinning, panic and return, on a clock that the tests move.
 
 use super::*;
-use crate::health::{HealthTable, Outcome, RAMP_FLOOR};
+use crate::health::{HealthTable, Outcome, Part, RAMP_FLOOR};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Rig {
     fn fail(&self, cluster: usize) {
         for endpoint in self.of(cluster) {
             for _ in 0..3 {
-                Pick::begin(Arc::clone(&endpoint), self.now)
+                Pick::begin(Arc::clone(&endpoint), Part::First, self.now)
                     .finish(Outcome::ConnectFailed, self.now);
             }
         }
@@ -163,7 +163,7 @@ fn a_standby_serves_nothing_until_the_primary_weakens() {
     // Two of three endpoints are 67 %, so 67/72 of the traffic stays.
     let first = &rig.of(0)[0];
     for _ in 0..3 {
-        Pick::begin(Arc::clone(first), rig.now).finish(Outcome::Reset, rig.now);
+        Pick::begin(Arc::clone(first), Part::First, rig.now).finish(Outcome::Reset, rig.now);
     }
     near(rig.share(&forward, "c0"), 66.67 / 72.0);
     rig.fail(0);
@@ -223,7 +223,7 @@ fn too_few_healthy_endpoints_mean_that_all_are_used() {
     let rig = Rig::new(&[4]);
     for endpoint in &rig.of(0)[..3] {
         for _ in 0..3 {
-            Pick::begin(Arc::clone(endpoint), rig.now).finish(Outcome::Reset, rig.now);
+            Pick::begin(Arc::clone(endpoint), Part::First, rig.now).finish(Outcome::Reset, rig.now);
         }
     }
     assert_eq!(rig.backend.shares(rig.now).mode(), Mode::Panic);
@@ -326,7 +326,7 @@ proptest! {
                     4 => Outcome::Cancelled,
                     _ => Outcome::ConnectFailed,
                 };
-                Pick::begin(Arc::clone(endpoint), rig.now).finish(outcome, rig.now);
+                Pick::begin(Arc::clone(endpoint), Part::First, rig.now).finish(outcome, rig.now);
             }
             // The last endpoint that can serve is never ejected.
             let rule = rig.content.placement.return_;

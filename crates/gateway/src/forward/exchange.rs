@@ -3,7 +3,8 @@
 //! * No connection: nothing was sent, so another endpoint is tried whatever the method.
 //! * Closed, broken, or answered 502, 503 or 504: another endpoint, if the request may be repeated.
 //! * Silent for the time of one try, or judged silent by [`crate::health::silence`]: another endpoint is
-//!   asked **as well**, if the request may be repeated; the first answer counts.
+//!   asked **as well**, if the request may be repeated; the first answer counts. Each further try is given
+//!   four times the time of the one before, so that what is merely slow is not done many times over.
 //! * A kept connection that turns out to be closed says nothing about its endpoint: the same endpoint is
 //!   asked on a new one.
 //! * Never the same endpoint twice otherwise, never more than `retry.max` further ones, and never without
@@ -14,7 +15,7 @@ use crate::choose::choose;
 use crate::conn::OwnAnswer;
 use crate::h1::{Asked, BadResponse};
 use crate::health::Outcome;
-use crate::health::silence::PATIENCE_MIN;
+use crate::health::silence::{self, PATIENCE_MIN};
 use crate::table::ForwardEntry;
 use crate::worker::{Scratch, Worker};
 use std::task::{Context, Poll};
@@ -66,6 +67,9 @@ enum NoMore {
 
 /// How often silence is looked for.
 const SILENCE_STEP: Duration = Duration::from_millis(10);
+/// Each further try for lack of an answer is given so many times the time of the one before: two endpoints
+/// that hang cost a request 2.5 s, and an answer that takes 4 s is asked for three times at most.
+const PATIENCE_GROWTH: u32 = 4;
 /// A connection that takes longer than this is raced by another one: nothing is lost if it wins.
 const CONNECT_RACE: Duration = Duration::from_millis(100);
 /// More 1xx answers to one request than this are an attack (B28).
@@ -132,6 +136,16 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// How long the latest of `tries` may be silent before it is covered by another. A backend that is known
+    /// to be slow is given its time.
+    fn patience(&self, tries: usize) -> Duration {
+        let usual = silence::patience(self.rules.to.backend.health().latency().get());
+        let before = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+        let growth = PATIENCE_GROWTH.saturating_pow(before);
+        let first = self.rules.settings.timeouts.try_first_byte.max(usual);
+        first.saturating_mul(growth)
+    }
+
     fn poll_attempts(
         &mut self,
         context: &mut Context<'_>,
@@ -143,7 +157,7 @@ impl<'a> Exchange<'a> {
             let sending = Sending {
                 request: &scratch.request_out,
                 asked: self.rules.asked,
-                first_byte: self.rules.settings.timeouts.try_first_byte,
+                first_byte: self.patience(scratch.tried.len()),
             };
             let attempt = &mut scratch.attempts[at];
             match attempt.poll(context, worker, sending, &mut scratch.response) {

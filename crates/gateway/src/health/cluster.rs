@@ -2,15 +2,11 @@
 
 use super::latency::LatencyEstimate;
 use super::sharded::{Padded, Sharded};
-use super::silence::{self, CLUSTER_REQUESTS, PATIENCE_MIN, SUSPICION_UNPROBED, Seen};
+use super::silence::{self, CLUSTER_REQUESTS, Evidence, PATIENCE_MIN, SUSPICION_UNPROBED};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 use tidegate_model::ClusterName;
 use tidegate_runtime::Tick;
-
-/// A byte counts as new after so long; more often would only move a cache line between cores.
-const BYTE_STEP: Duration = Duration::from_millis(1);
 
 /// What all clusters share.
 #[derive(Debug, Default)]
@@ -24,6 +20,15 @@ pub struct Fleet {
     last_tick: AtomicU64,
 }
 
+/// What an attempt is to its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its first attempt.
+    First,
+    /// A further one: it says nothing about the cluster that the first did not.
+    Copy,
+}
+
 /// Evidence and verdict on one cluster.
 #[derive(Debug)]
 pub struct ClusterState {
@@ -32,20 +37,16 @@ pub struct ClusterState {
     /// Endpoints of all backends; changed under the lock of the table only.
     endpoints: AtomicI64,
     out: Sharded,
+    /// Of these, further copies of requests that were sent before.
+    copies: Sharded,
     requests: Sharded,
     failures: Sharded,
-    heard: Padded<Heard>,
+    evidence: Padded<Evidence>,
     latency: LatencyEstimate,
     probed: AtomicBool,
     suspect_since: AtomicU64,
     suspect_until: AtomicU64,
     returned_at: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Heard {
-    last_byte: AtomicU64,
-    enough_since: AtomicU64,
 }
 
 // === impl Fleet ===
@@ -83,9 +84,10 @@ impl ClusterState {
             fleet,
             endpoints: AtomicI64::new(0),
             out: Sharded::default(),
+            copies: Sharded::default(),
             requests: Sharded::default(),
             failures: Sharded::default(),
-            heard: Padded::default(),
+            evidence: Padded::default(),
             latency: LatencyEstimate::default(),
             probed: AtomicBool::new(false),
             suspect_since: AtomicU64::new(0),
@@ -116,7 +118,7 @@ impl ClusterState {
 
     /// When the last byte came from any of its endpoints; exact to a millisecond.
     pub fn last_byte(&self) -> Tick {
-        Tick(self.heard.0.last_byte.load(Relaxed))
+        self.evidence.0.last_byte()
     }
 
     /// Since when it is suspect, if it is at `now`.
@@ -149,17 +151,36 @@ impl ClusterState {
         self.probed.store(true, Relaxed);
     }
 
-    pub(super) fn begin(&self, now: Tick) {
-        // Only while nothing is heard does it matter how many are out; the sum is not cheap.
-        if now.since(self.last_byte()) > PATIENCE_MIN / 5 && self.out.sum() < CLUSTER_REQUESTS {
-            self.heard.0.enough_since.store(now.0, Relaxed);
+    pub(super) fn begin(&self, part: Part, now: Tick) {
+        match part {
+            Part::Copy => self.copies.add(1),
+            // Only while nothing is heard does it matter how many are out; the sum is not cheap.
+            Part::First if now.since(self.last_byte()) > PATIENCE_MIN / 5 => {
+                self.evidence.0.begin(self.asked(), CLUSTER_REQUESTS, now);
+            }
+            Part::First => {}
         }
         self.out.add(1);
         self.requests.add(1);
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, part: Part) {
         self.out.subtract(1);
+        match part {
+            Part::Copy => self.copies.subtract(1),
+            Part::First => self.evidence.0.end(),
+        }
+    }
+
+    /// Requests under way, each once.
+    fn asked(&self) -> u64 {
+        self.out.sum().saturating_sub(self.copies.sum())
+    }
+
+    /// A probe was answered: the requests that are out are slow, not lost.
+    pub(super) fn vouch(&self, now: Tick) {
+        self.evidence.0.vouch(self.asked());
+        self.clear(now);
     }
 
     pub(super) fn failed(&self) {
@@ -167,9 +188,7 @@ impl ClusterState {
     }
 
     pub(super) fn byte_seen(&self, now: Tick) {
-        if now.since(self.last_byte()) >= BYTE_STEP {
-            self.heard.0.last_byte.store(now.0, Relaxed);
-        }
+        self.evidence.0.byte_seen(now);
         if self.suspect_since.load(Relaxed) != 0 {
             self.clear(now);
         }
@@ -206,12 +225,7 @@ impl ClusterState {
             }
             self.expire(now);
         }
-        let seen = Seen {
-            out: self.out.sum(),
-            enough_since: Tick(self.heard.0.enough_since.load(Relaxed)),
-            last_byte: self.last_byte(),
-            awake_since: self.fleet.awake_since(),
-        };
+        let seen = self.evidence.0.seen(self.asked(), self.fleet.awake_since());
         let patience = silence::patience(self.latency.get());
         if !silence::silent(&seen, CLUSTER_REQUESTS, patience, now) || !self.fleet.admit_suspect() {
             return false;

@@ -1,13 +1,12 @@
 //! What is known about an endpoint.
 
 use super::backend::BackendHealth;
-use super::cluster::ClusterState;
+use super::cluster::{ClusterState, Part};
 use super::sharded::Padded;
-use super::silence::{self, ENDPOINT_REQUESTS, PATIENCE_MIN, SUSPICION_UNPROBED, Seen};
+use super::silence::{self, ENDPOINT_REQUESTS, Evidence, PATIENCE_MIN, SUSPICION_UNPROBED};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tidegate_model::{PassiveCheck, Probe, Return};
 use tidegate_runtime::Tick;
 
@@ -75,8 +74,7 @@ pub struct EndpointState {
 #[derive(Debug, Default)]
 struct Traffic {
     active: AtomicU32,
-    enough_since: AtomicU64,
-    last_byte: AtomicU64,
+    evidence: Evidence,
 }
 
 /// Written when something changes.
@@ -149,7 +147,7 @@ impl EndpointState {
 
     /// When its last byte came; exact to a millisecond.
     pub fn last_byte(&self) -> Tick {
-        Tick(self.traffic.0.last_byte.load(Relaxed))
+        self.traffic.0.evidence.last_byte()
     }
 
     /// Failures in a row.
@@ -204,12 +202,11 @@ impl EndpointState {
         let Some(backend) = self.backend.upgrade() else {
             return false;
         };
-        let seen = Seen {
-            out: u64::from(self.active()),
-            enough_since: Tick(self.traffic.0.enough_since.load(Relaxed)),
-            last_byte: self.last_byte(),
-            awake_since: backend.fleet().awake_since(),
-        };
+        let seen = self
+            .traffic
+            .0
+            .evidence
+            .seen(u64::from(self.active()), backend.fleet().awake_since());
         let patience = silence::patience(backend.latency().get());
         if !silence::silent(&seen, ENDPOINT_REQUESTS, patience, now)
             || !backend.others_can_serve(self, now)
@@ -233,23 +230,21 @@ impl EndpointState {
         true
     }
 
-    pub(crate) fn begin(&self, now: Tick) {
-        self.cluster.begin(now);
-        let before = self.traffic.0.active.fetch_add(1, Relaxed);
-        if u64::from(before) < ENDPOINT_REQUESTS {
-            self.traffic.0.enough_since.store(now.0, Relaxed);
-        }
+    pub(crate) fn begin(&self, part: Part, now: Tick) {
+        self.cluster.begin(part, now);
+        let out = self.traffic.0.active.fetch_add(1, Relaxed);
+        let evidence = &self.traffic.0.evidence;
+        evidence.begin(u64::from(out), ENDPOINT_REQUESTS, now);
     }
 
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, part: Part) {
         self.traffic.0.active.fetch_sub(1, Relaxed);
-        self.cluster.end();
+        self.traffic.0.evidence.end();
+        self.cluster.end(part);
     }
 
     pub(crate) fn byte_seen(&self, now: Tick) {
-        if now.since(self.last_byte()) >= Duration::from_millis(1) {
-            self.traffic.0.last_byte.store(now.0, Relaxed);
-        }
+        self.traffic.0.evidence.byte_seen(now);
         self.cluster.byte_seen(now);
         if self.verdict.suspect_since.load(Relaxed) != 0 {
             self.clear_suspicion(now);
@@ -367,7 +362,8 @@ impl EndpointState {
 
     /// It gave a sign of life: no suspicion on it or its cluster is left.
     pub(super) fn alive(&self, now: Tick) {
-        self.cluster.clear(now);
+        self.cluster.vouch(now);
+        self.traffic.0.evidence.vouch(u64::from(self.active()));
         self.clear_suspicion(now);
     }
 

@@ -30,7 +30,7 @@ pub mod silence;
 mod table;
 
 pub use backend::{BackendHealth, Policy};
-pub use cluster::{ClusterState, Fleet};
+pub use cluster::{ClusterState, Fleet, Part};
 pub use endpoint::{Availability, EndpointId, EndpointState, Outcome, RAMP_FLOOR, Unavailable};
 pub use latency::LatencyEstimate;
 pub(crate) use sharded::Sharded;

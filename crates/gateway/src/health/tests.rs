@@ -59,12 +59,21 @@ impl Rig {
 
     fn fail(&self, at: usize, times: u32) {
         for _ in 0..times {
-            Pick::begin(self.endpoint(at), self.now).finish(Outcome::ConnectFailed, self.now);
+            Pick::begin(self.endpoint(at), Part::First, self.now)
+                .finish(Outcome::ConnectFailed, self.now);
         }
     }
 
     fn wait(&mut self, millis: u64) {
         self.now = self.now + Duration::from_millis(millis);
+    }
+
+    /// Like `wait`, with the ticks of a gateway that is awake.
+    fn wait_awake(&mut self, millis: u64) {
+        for _ in 0..millis / 10 {
+            self.wait(10);
+            self.health.tick(self.now);
+        }
     }
 
     fn suspects(&self) -> Vec<String> {
@@ -234,11 +243,54 @@ fn a_pause_of_the_gateway_is_not_taken_for_silence() {
     assert!(rig.suspects().is_empty());
     assert!(!picks.iter().any(|pick| pick.suspicious(rig.now)));
     // But silence after the pause is silence.
-    for _ in 0..60 {
-        rig.wait(10);
-        rig.health.tick(rig.now);
-    }
+    rig.wait_awake(600);
     assert_eq!(rig.suspects().len(), 1);
+}
+
+#[test]
+fn copies_of_one_slow_request_make_no_cluster_suspect() {
+    let mut rig = Rig::new(&[3, 3]);
+    let mut copies = vec![rig.choose()];
+    while let Some(copy) = choose(&rig.forward, &ids(&copies), rig.now, 0) {
+        copies.push(copy);
+    }
+    assert_eq!(copies.len(), 6);
+    rig.wait_awake(5000);
+    assert!(rig.suspects().is_empty());
+    assert!(!copies.iter().any(|copy| copy.suspicious(rig.now)));
+    assert_eq!(rig.endpoint(0).cluster().requests_out(), 3);
+}
+
+#[test]
+fn requests_that_a_probe_spoke_for_are_not_held_against_a_cluster_again() {
+    let mut rig = Rig::new(&[1, 1]);
+    let begin = |rig: &Rig| Pick::begin(rig.endpoint(0), Part::First, rig.now);
+    let slow: Vec<Pick> = (0..3).map(|_| begin(&rig)).collect();
+    rig.wait_awake(600);
+    assert_eq!(rig.suspects(), ["c0"]);
+    rig.endpoint(0).alive(rig.now);
+    for _ in 0..100 {
+        rig.wait_awake(100);
+        assert!(rig.suspects().is_empty());
+        assert!(!slow.iter().any(|pick| pick.suspicious(rig.now)));
+    }
+    // Others beside them are evidence, from when there are enough of them.
+    let lost: Vec<Pick> = (0..3).map(|_| begin(&rig)).collect();
+    rig.wait_awake(490);
+    assert!(rig.suspects().is_empty());
+    rig.wait_awake(20);
+    assert_eq!(rig.suspects(), ["c0"]);
+    // Nothing is left over when all have ended.
+    drop((slow, lost));
+    rig.endpoint(0).alive(rig.now);
+    let lost: Vec<Pick> = (0..3).map(|_| begin(&rig)).collect();
+    rig.wait_awake(510);
+    assert_eq!(rig.suspects(), ["c0"]);
+    drop(lost);
+}
+
+fn ids(picks: &[Pick]) -> Vec<EndpointId> {
+    picks.iter().map(Pick::id).collect()
 }
 
 #[test]
@@ -279,7 +331,7 @@ fn ejection_doubles_while_failures_go_on_and_starts_anew_after_a_success() {
         rig.fail(0, 1);
     }
     rig.wait(30_000);
-    Pick::begin(rig.endpoint(0), rig.now).finish(OK, rig.now);
+    Pick::begin(rig.endpoint(0), Part::First, rig.now).finish(OK, rig.now);
     rig.fail(0, 3);
     rig.wait(1000);
     assert_eq!(rig.availability(0), Availability::Serving(RAMP_FLOOR));
@@ -299,12 +351,13 @@ fn answers_below_500_and_cancellations_are_no_failures() {
     let rig = Rig::new(&[2]);
     for status in [404, 429, 500, 501, 505] {
         for _ in 0..5 {
-            Pick::begin(rig.endpoint(0), rig.now).finish(Outcome::Answered { status }, rig.now);
+            Pick::begin(rig.endpoint(0), Part::First, rig.now)
+                .finish(Outcome::Answered { status }, rig.now);
         }
     }
     for _ in 0..5 {
-        Pick::begin(rig.endpoint(0), rig.now).finish(Outcome::Cancelled, rig.now);
-        drop(Pick::begin(rig.endpoint(0), rig.now));
+        Pick::begin(rig.endpoint(0), Part::First, rig.now).finish(Outcome::Cancelled, rig.now);
+        drop(Pick::begin(rig.endpoint(0), Part::First, rig.now));
     }
     assert_eq!(rig.availability(0), Availability::Serving(1.0));
     assert_eq!(rig.endpoint(0).active(), 0);

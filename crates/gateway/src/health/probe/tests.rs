@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::choose::Pick;
-use crate::health::{Availability, Outcome, Unavailable};
+use crate::health::{Availability, Outcome, Part, Unavailable};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
 use tidegate_model::{Backend, BackendId, ClusterName, Endpoint};
 use tokio::net::TcpListener;
@@ -186,7 +186,7 @@ async fn a_suspect_must_say_something_a_connection_is_not_enough() {
     let cluster = Arc::clone(endpoint.cluster());
     until("it is probed", || a.connections.load(Relaxed) > 0).await;
     let _out: Vec<Pick> = (0..3)
-        .map(|_| Pick::begin(Arc::clone(&endpoint), rig.clock.now()))
+        .map(|_| Pick::begin(Arc::clone(&endpoint), Part::First, rig.clock.now()))
         .collect();
     let suspect = || cluster.suspect_since(rig.clock.now()).is_some();
     until("its silence is noticed without a request", suspect).await;
@@ -209,7 +209,8 @@ async fn an_ejection_ends_when_errors_are_seen_to_end() {
     let endpoint = Arc::clone(&backend.endpoints()[0]);
     for _ in 0..3 {
         let now = rig.clock.now();
-        Pick::begin(Arc::clone(&endpoint), now).finish(Outcome::Answered { status: 503 }, now);
+        Pick::begin(Arc::clone(&endpoint), Part::First, now)
+            .finish(Outcome::Answered { status: 503 }, now);
     }
     let ejected = Availability::Not(Unavailable::Ejected);
     rig.until(&backend, 0, ejected).await;
