@@ -15,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn snapshot(hosts: &BTreeMap<u8, u8>, backends: &BTreeMap<u8, u8>) -> Snapshot {
     let mut snapshot = Snapshot::empty(Generation(0));
     for (name, value) in hosts {
-        let route = Route {
-            id: RouteId(format!("shop/web#{value}.0")),
-            path: PathMatch::prefix("/").unwrap(),
-            headers: Vec::new(),
-            action: Action::Respond(200 + u16::from(*value)),
-        };
+        let route = Route::new(
+            RouteId(format!("shop/web#{value}.0")),
+            PathMatch::prefix("/").unwrap(),
+            Action::Respond(200 + u16::from(*value)),
+        );
         let host = HostPattern::parse(&format!("h{name}.example.com")).unwrap();
         snapshot.hosts.insert(host, vec![route]);
     }

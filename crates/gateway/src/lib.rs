@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Gateway ── worker threads ── conn (one task a client's connection)
-//!    │           │               │  head -> admit -> forward
+//!    │           │               │  head -> admit (route, filter) -> forward
 //!    │           │               └─ forward: attempts at endpoints, relay of the answer
 //!    │           └─ own listener, kept upstream connections, buffers, deadlines
 //!    │
@@ -18,12 +18,13 @@
 //! disk, whether or not anybody is there to send another. What HTTP it accepts and why is in `h1`; when a
 //! request is sent again, in `forward/exchange.rs`.
 //!
-//! Not here yet: HTTP/2, TLS towards backends, upgrades to anything but WebSocket, filters, access logs.
+//! Not here yet: HTTP/2, TLS towards backends, upgrades to anything but WebSocket, access logs.
 
 pub mod budget;
 pub mod choose;
 pub mod config;
 mod conn;
+mod filter;
 mod forward;
 mod gateway;
 mod h1;

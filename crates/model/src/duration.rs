@@ -3,3 +3,10 @@
 pub(crate) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{
     deserialize, serialize,
 };
+
+/// The same, where there may be none.
+pub(crate) mod optional {
+    pub(crate) use jiff::fmt::serde::unsigned_duration::friendly::compact::optional::{
+        deserialize, serialize,
+    };
+}

@@ -4,7 +4,7 @@
 //! Snapshot ── Settings
 //!    │
 //!    ├── tls:      HostPattern -> CertificateId      certificates: CertificateId -> Certificate
-//!    ├── hosts:    HostPattern -> [Route]      Route ── PathMatch, HeaderMatch, Action
+//!    ├── hosts:    HostPattern -> [Route]      Route ── PathMatch, FieldMatch, Filters, Action
 //!    │                                                                  │ names
 //!    └── backends: BackendId -> Backend  <──────────────────────────────┘
 //!                                 ├── Placement (tiers of clusters, spill, panic, return)
@@ -17,9 +17,13 @@
 //! constructors refuse what could not be served; a value that deserialises has passed the same checks.
 
 mod backend;
+mod cidr;
 mod duration;
+mod filter;
 mod host;
 mod ids;
+mod path;
+mod pattern;
 mod route;
 mod settings;
 mod snapshot;
@@ -29,10 +33,18 @@ pub use backend::{
     ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Return, Tier,
     TierMember, Weight,
 };
+pub use cidr::{Cidr, InvalidCidr};
+pub use filter::{
+    Access, Cors, Filters, Header, HeaderEdits, PathRewrite, RateLimit, Rewrite, RouteRetry,
+    RouteTimeouts,
+};
 pub use host::{HostPattern, InvalidHost};
 pub use ids::{BackendId, ClusterName, Generation, InvalidName, RouteId};
-pub use route::{Action, Forward, HeaderMatch, InvalidPath, PathMatch, RoutePlacement};
-pub use route::{Route, normalise_path};
+pub use path::{InvalidPath, PathMatch, normalise_path};
+pub use pattern::{InvalidPattern, Pattern};
+pub use route::{
+    Action, FieldMatch, Forward, Redirect, Route, RoutePlacement, Share, Target, ValueMatch,
+};
 pub use settings::{RetrySettings, Settings, Timeouts};
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
 pub use tls::{Certificate, CertificateId, PrivateKey};

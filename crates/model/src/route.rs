@@ -1,13 +1,12 @@
 //! Routes: which requests of a host go where.
 
-use crate::{BackendId, ClusterName, RouteId};
+use crate::{BackendId, ClusterName, Filters, PathMatch, Pattern, RouteId};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// One way through the gateway.
 ///
-/// Among the routes of a host the most specific wins: exact path before prefix, longer before
-/// shorter, more header matches before fewer; equals are decided by their order in the snapshot.
+/// Among the routes of a host the most specific path wins: exact, then regular expressions (longer text first),
+/// then the longest prefix. Among equals the one with more conditions, then their order in the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -16,32 +15,131 @@ pub struct Route {
     pub id: RouteId,
     /// Which paths it serves.
     pub path: PathMatch,
-    /// Headers that must all match as well.
+    /// The method must be one of these, if any is listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<HeaderMatch>,
+    pub methods: Vec<String>,
+    /// Headers that must all match as well. Of several lines of one name the first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<FieldMatch>,
+    /// Parameters of the query that must all match, compared after `%XX` and `+` are decoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<FieldMatch>,
+    /// Cookies that must all match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cookies: Vec<FieldMatch>,
+    /// What is done to requests and answers beside.
+    #[serde(default, skip_serializing_if = "Filters::is_empty")]
+    pub filters: Filters,
     /// What happens to a request that matches.
     pub action: Action,
 }
 
-/// A path condition, applied to the normal form of the request's path ([`normalise_path`]).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "RawPathMatch")]
-pub enum PathMatch {
-    /// The whole path, byte for byte.
-    Exact(String),
-    /// Whole path elements, as networking.k8s.io/v1 defines `Prefix`: `/a` matches `/a` and `/a/b`,
-    /// not `/ab`. A trailing slash of the pattern is not part of it.
-    Prefix(String),
+impl Route {
+    /// A route that forwards all that `path` matches: the simplest one.
+    pub fn new(id: RouteId, path: PathMatch, action: Action) -> Self {
+        Self {
+            id,
+            path,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            query: Vec::new(),
+            cookies: Vec::new(),
+            filters: Filters::default(),
+            action,
+        }
+    }
+
+    /// How many conditions it has beside its path.
+    pub fn conditions(&self) -> usize {
+        usize::from(!self.methods.is_empty())
+            + self.headers.len()
+            + self.query.len()
+            + self.cookies.len()
+    }
 }
 
-/// A header condition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HeaderMatch {
-    /// The name in lower case.
+/// A condition on a header (by its name in lower case), a parameter of the query or a cookie.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "RawFieldMatch", into = "RawFieldMatch")]
+pub struct FieldMatch {
+    /// Which field.
     pub name: String,
-    /// The header must equal one of these, byte for byte.
-    pub any_of: Vec<String>,
+    /// What it must be; a field that is missing matches nothing.
+    pub value: ValueMatch,
+}
+
+/// A condition on a value, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ValueMatch {
+    /// It equals one of these.
+    AnyOf(Vec<String>),
+    /// It begins with this.
+    Prefix(String),
+    /// This is found in it.
+    Regex(Pattern),
+}
+
+impl ValueMatch {
+    /// Whether `value` satisfies the condition.
+    pub fn matches(&self, value: &[u8]) -> bool {
+        match self {
+            Self::AnyOf(any) => any.iter().any(|one| one.as_bytes() == value),
+            Self::Prefix(prefix) => value.starts_with(prefix.as_bytes()),
+            Self::Regex(pattern) => pattern.is_found_in(value),
+        }
+    }
+}
+
+/// As it is written: the name with one of the others.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFieldMatch {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    any_of: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    regex: Option<Pattern>,
+}
+
+impl TryFrom<RawFieldMatch> for FieldMatch {
+    type Error = String;
+
+    fn try_from(raw: RawFieldMatch) -> Result<Self, String> {
+        let value = match (raw.any_of, raw.prefix, raw.regex) {
+            (Some(any), None, None) => ValueMatch::AnyOf(any),
+            (None, Some(prefix), None) => ValueMatch::Prefix(prefix),
+            (None, None, Some(pattern)) => ValueMatch::Regex(pattern),
+            _ => {
+                return Err(format!(
+                    "{:?} needs one of any_of, prefix and regex",
+                    raw.name
+                ));
+            }
+        };
+        Ok(Self {
+            name: raw.name,
+            value,
+        })
+    }
+}
+
+impl From<FieldMatch> for RawFieldMatch {
+    fn from(condition: FieldMatch) -> Self {
+        let mut raw = Self {
+            name: condition.name,
+            any_of: None,
+            prefix: None,
+            regex: None,
+        };
+        match condition.value {
+            ValueMatch::AnyOf(any) => raw.any_of = Some(any),
+            ValueMatch::Prefix(prefix) => raw.prefix = Some(prefix),
+            ValueMatch::Regex(pattern) => raw.regex = Some(pattern),
+        }
+        raw
+    }
 }
 
 /// What happens to a request.
@@ -50,8 +148,57 @@ pub struct HeaderMatch {
 pub enum Action {
     /// It is sent to an endpoint of a backend.
     Forward(Forward),
+    /// It is sent to one of several by chance, in proportion to their weights.
+    Split(Vec<Share>),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
     /// The gateway answers by itself, with this status and an empty body.
     Respond(u16),
+}
+
+impl Action {
+    /// All the places it may send a request to.
+    pub fn forwards(&self) -> impl Iterator<Item = &Forward> {
+        let (one, several) = match self {
+            Self::Forward(forward) => (Some(forward), &[][..]),
+            Self::Split(shares) => (None, &shares[..]),
+            Self::Redirect(_) | Self::Respond(_) => (None, &[][..]),
+        };
+        one.into_iter()
+            .chain(several.iter().map(|share| &share.forward))
+    }
+}
+
+/// A part of the requests of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Its part of the sum of all weights; not all may be 0.
+    pub weight: u32,
+    /// Where it goes.
+    pub forward: Forward,
+}
+
+/// An answer that sends the client elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// Where to.
+    pub to: Target,
+}
+
+/// Where a redirect leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// To this URL, whatever the request was.
+    Url(String),
+    /// To what was asked for, with another host.
+    Host(String),
+    /// To this path on the same host, over the same scheme.
+    Path(String),
 }
 
 /// Where to send a request.
@@ -79,174 +226,3 @@ pub enum RoutePlacement {
     /// the others: the original's subset rule.
     Pinned(ClusterName),
 }
-
-/// A path that no request could match or that would be ambiguous.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidPath {
-    /// The path as it came.
-    pub path: String,
-    /// Why it is refused.
-    pub reason: &'static str,
-}
-
-impl PathMatch {
-    /// A condition on the whole path.
-    ///
-    /// # Errors
-    /// [`InvalidPath`] when `path` is not in the normal form that requests are matched in.
-    pub fn exact(path: &str) -> Result<Self, InvalidPath> {
-        check_path(path).map(|()| Self::Exact(path.to_owned()))
-    }
-
-    /// A condition on leading path elements; trailing slashes are dropped.
-    ///
-    /// # Errors
-    /// [`InvalidPath`] when `path` is not in the normal form that requests are matched in.
-    pub fn prefix(path: &str) -> Result<Self, InvalidPath> {
-        check_path(path)?;
-        let trimmed = path.trim_end_matches('/');
-        Ok(Self::Prefix(
-            if trimmed.is_empty() { "/" } else { trimmed }.to_owned(),
-        ))
-    }
-
-    /// Whether a request path in normal form satisfies the condition.
-    pub fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Exact(exact) => path == exact,
-            Self::Prefix(prefix) if prefix == "/" => true,
-            Self::Prefix(prefix) => path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        }
-    }
-
-    /// The path that was written.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Exact(path) | Self::Prefix(path) => path,
-        }
-    }
-}
-
-fn check_path(path: &str) -> Result<(), InvalidPath> {
-    let refuse = |reason| {
-        Err(InvalidPath {
-            path: path.to_owned(),
-            reason,
-        })
-    };
-    if !path.starts_with('/') {
-        return refuse("it must begin with '/'");
-    }
-    if path.len() > 4096 {
-        return refuse("it is longer than 4096 characters");
-    }
-    if path
-        .bytes()
-        .any(|b| !b.is_ascii_graphic() || matches!(b, b'?' | b'#'))
-    {
-        return refuse(
-            "only printable ASCII without '?' and '#' is allowed; encode the rest as %XX",
-        );
-    }
-    match normalise_path(path) {
-        Some(normal) if normal == path => Ok(()),
-        Some(_) => refuse(
-            "it is not in normal form: no '//', no '.' or '..' element, no %XX for a character that needs none",
-        ),
-        None => refuse("it has a broken or forbidden %XX, or '..' leads above '/'"),
-    }
-}
-
-/// The one normal form of a request path, used for matching and for forwarding alike, so that no
-/// spelling of a path reaches a backend past a more specific route.
-///
-/// RFC 3986 6.2.2: `%XX` of unreserved characters is decoded, other `%XX` are kept with upper-case
-/// digits; `.` and `..` elements are resolved; runs of `/` become one. An encoded slash stays encoded
-/// and so is data of one element. `None` for a path that does not begin with `/`, a broken `%XX`, `%00`,
-/// or a `..` above the root.
-pub fn normalise_path(path: &str) -> Option<std::borrow::Cow<'_, str>> {
-    if !path.starts_with('/') {
-        return None;
-    }
-    let odd = path.contains('%') || path.contains("//") || path.contains("/.");
-    if !odd {
-        return Some(path.into());
-    }
-    let decoded = decode_unreserved(path)?;
-    let mut normal = String::with_capacity(decoded.len());
-    let mut elements = decoded.split('/').skip(1).peekable();
-    while let Some(element) = elements.next() {
-        let last = elements.peek().is_none();
-        match element {
-            "" | "." if !last => {}
-            "" | "." => normal.push('/'),
-            ".." => {
-                let cut = normal.rfind('/')?;
-                normal.truncate(cut);
-                if last {
-                    normal.push('/');
-                }
-            }
-            _ => {
-                normal.push('/');
-                normal.push_str(element);
-            }
-        }
-    }
-    Some(normal.into())
-}
-
-fn decode_unreserved(path: &str) -> Option<String> {
-    let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let code = rest.get(at + 1..at + 3)?;
-        if !code.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let byte = u8::from_str_radix(code, 16).ok()?;
-        match byte {
-            0 => return None,
-            b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') => {
-                out.push(char::from(b));
-            }
-            _ => {
-                out.push('%');
-                out.push_str(&code.to_ascii_uppercase());
-            }
-        }
-        rest = &rest[at + 3..];
-    }
-    out.push_str(rest);
-    Some(out)
-}
-
-/// As on the wire, before the checks of [`PathMatch`]'s constructors.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum RawPathMatch {
-    Exact(String),
-    Prefix(String),
-}
-
-impl TryFrom<RawPathMatch> for PathMatch {
-    type Error = InvalidPath;
-
-    fn try_from(raw: RawPathMatch) -> Result<Self, InvalidPath> {
-        match raw {
-            RawPathMatch::Exact(path) => Self::exact(&path),
-            RawPathMatch::Prefix(path) => Self::prefix(&path),
-        }
-    }
-}
-
-impl fmt::Display for InvalidPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "path {:?} is not valid: {}", self.path, self.reason)
-    }
-}
-
-impl std::error::Error for InvalidPath {}

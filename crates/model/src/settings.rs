@@ -1,5 +1,6 @@
 //! Settings that hold for a whole gateway.
 
+use crate::Cidr;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ pub struct Settings {
     /// When a request is sent again.
     #[serde(default)]
     pub retry: RetrySettings,
+    /// Proxies in front of the gateway: what they say in `X-Forwarded-*` and `X-Request-Id` about the client is
+    /// believed. What anybody else says is dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// Time limits. None may be zero.

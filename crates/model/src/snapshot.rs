@@ -1,8 +1,9 @@
 //! The compiled whole configuration of a gateway.
 
+use crate::filter::{is_authority, is_redirect, is_token, not_a_redirect};
 use crate::{
-    Action, Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Route,
-    Settings,
+    Action, Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Redirect,
+    Route, Settings, Target,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -127,22 +128,55 @@ impl Snapshot {
                 reason,
             })
         };
+        if let Some(method) = route.methods.iter().find(|method| !is_token(method)) {
+            return refuse("methods", format!("{method:?} is not a method"));
+        }
+        route
+            .filters
+            .validate(&route.path)
+            .or_else(|(field, reason)| refuse(&format!("filters.{field}"), reason))?;
         match &route.action {
             Action::Respond(status) if !(200..=599).contains(status) => {
-                refuse("action.respond", format!("{status} is not a final status"))
+                return refuse("action.respond", format!("{status} is not a final status"));
             }
-            Action::Respond(_) => Ok(()),
-            Action::Forward(forward) => {
-                let named = [Some(&forward.backend), forward.fallback.as_ref()];
-                match named
-                    .into_iter()
-                    .flatten()
-                    .find(|id| !self.backends.contains_key(id))
-                {
-                    Some(id) => refuse("action.forward", format!("there is no backend {id}")),
-                    None => Ok(()),
-                }
+            Action::Redirect(redirect) => redirect
+                .validate()
+                .or_else(|(field, reason)| refuse(&format!("action.redirect.{field}"), reason))?,
+            Action::Split(shares) if shares.iter().all(|share| share.weight == 0) => {
+                return refuse("action.split", "all weights are 0".to_owned());
             }
+            Action::Respond(_) | Action::Forward(_) | Action::Split(_) => {}
+        }
+        let mut named = route
+            .action
+            .forwards()
+            .flat_map(|forward| [Some(&forward.backend), forward.fallback.as_ref()])
+            .flatten();
+        match named.find(|id| !self.backends.contains_key(id)) {
+            Some(id) => refuse("action.forward", format!("there is no backend {id}")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Redirect {
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        if !is_redirect(self.status) {
+            return Err(("status", not_a_redirect(self.status)));
+        }
+        let visible = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+        match &self.to {
+            Target::Url(url) if !visible(url) || !url.contains("://") => {
+                Err(("to.url", format!("{url:?} is not a URL")))
+            }
+            Target::Path(path) if !visible(path) || !path.starts_with('/') => {
+                Err(("to.path", format!("{path:?} must begin with '/'")))
+            }
+            Target::Host(host) if !is_authority(host) => Err((
+                "to.host",
+                format!("{host:?} is not a host, or a host and a port"),
+            )),
+            Target::Url(_) | Target::Path(_) | Target::Host(_) => Ok(()),
         }
     }
 }

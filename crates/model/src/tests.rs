@@ -110,17 +110,19 @@ fn served() -> Snapshot {
     snapshot.hosts.insert(
         HostPattern::parse("shop.example.com").unwrap(),
         vec![Route {
-            id: RouteId("shop/web#0.0".to_owned()),
-            path: PathMatch::prefix("/").unwrap(),
-            headers: vec![HeaderMatch {
+            headers: vec![FieldMatch {
                 name: "x-dc".to_owned(),
-                any_of: vec!["standby".to_owned()],
+                value: ValueMatch::AnyOf(vec!["standby".to_owned()]),
             }],
-            action: Action::Forward(Forward {
-                backend: id,
-                placement: RoutePlacement::Pinned(ClusterName::new("az2").unwrap()),
-                fallback: None,
-            }),
+            ..Route::new(
+                RouteId("shop/web#0.0".to_owned()),
+                PathMatch::prefix("/").unwrap(),
+                Action::Forward(Forward {
+                    backend: id,
+                    placement: RoutePlacement::Pinned(ClusterName::new("az2").unwrap()),
+                    fallback: None,
+                }),
+            )
         }],
     );
     let certificate = CertificateId::new("shop/web-tls").unwrap();

@@ -6,7 +6,7 @@ use crate::diagnostic::Sink;
 use crate::ingress::{Candidate, Mine};
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_model::{Action, Forward, HeaderMatch, HostPattern, PathMatch, Route, RouteId};
+use tidegate_model::{Action, FieldMatch, Forward, HostPattern, PathMatch, Route, RouteId};
 
 /// The routes of all hosts, each with the Ingress it comes from.
 pub(crate) type Routes = BTreeMap<HostPattern, Vec<(ObjectRef, Route)>>;
@@ -64,12 +64,7 @@ impl Table {
             }
             let field = format!("{}.backend", candidate.field);
             let action = mine.action(candidate.backend, &field, backends, diagnostics);
-            let route = Route {
-                id: candidate.id,
-                path: candidate.path,
-                headers: Vec::new(),
-                action,
-            };
+            let route = Route::new(candidate.id, candidate.path, action);
             self.rules.insert(place, (mine.object.clone(), route));
         }
     }
@@ -78,7 +73,7 @@ impl Table {
     fn add_canary(
         &mut self,
         mine: &Mine<'_>,
-        header: &HeaderMatch,
+        header: &FieldMatch,
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
     ) {
@@ -119,13 +114,13 @@ impl Table {
                     forward(mine, id, Some(normal.backend.clone()))
                 }
                 Action::Forward(normal) => forward(mine, id, normal.fallback.clone()),
-                Action::Respond(_) => forward(mine, id, None),
+                Action::Split(_) | Action::Redirect(_) | Action::Respond(_) => {
+                    forward(mine, id, None)
+                }
             };
             let route = Route {
-                id: candidate.id,
-                path: candidate.path,
                 headers: vec![header.clone()],
-                action,
+                ..Route::new(candidate.id, candidate.path, action)
             };
             siblings.push((mine.object.clone(), route));
         }
@@ -144,15 +139,8 @@ impl Table {
         };
         let field = "spec.defaultBackend";
         let action = mine.action(backend, field, backends, diagnostics);
-        let route = Route {
-            id: RouteId(format!(
-                "{}/{}#default",
-                mine.object.namespace, mine.object.name
-            )),
-            path: PathMatch::Prefix("/".to_owned()),
-            headers: Vec::new(),
-            action,
-        };
+        let id = format!("{}/{}#default", mine.object.namespace, mine.object.name);
+        let route = Route::new(RouteId(id), PathMatch::Prefix("/".to_owned()), action);
         let rules = spec.and_then(|spec| spec.rules.as_ref());
         let mut hosts: BTreeSet<HostPattern> = rules
             .into_iter()
@@ -201,7 +189,8 @@ impl Table {
 fn rank(path: &PathMatch) -> (u8, std::cmp::Reverse<usize>, &str) {
     let kind = match path {
         PathMatch::Exact(_) => 0,
-        PathMatch::Prefix(_) => 1,
+        PathMatch::Regex(_) => 1,
+        PathMatch::Prefix(_) => 2,
     };
     (kind, std::cmp::Reverse(path.as_str().len()), path.as_str())
 }

@@ -1,22 +1,28 @@
-//! From a head to a route: the path in normal form, the decision, and the request as a backend will
-//! see it.
+//! From a head to what is done with it: the path in normal form, the route, its filters, and the request
+//! as a backend will see it.
 
-use super::Client;
-use crate::h1::{Identity, Line, Refusal, RequestHead, write_request};
-use crate::table::{self, HeaderLookup, RouteEntry, Table};
+use super::asker::Asker;
+use super::{Client, OwnAnswer};
+use crate::filter::{Facts, write_location};
+use crate::h1::{Edits, Framing, Identity, Line, Refusal, RequestHead, Wanted, write_request};
+use crate::table::{self, HeaderLookup, RouteAction, RouteEntry, Table};
 use crate::worker::Scratch;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tidegate_model::normalise_path;
 
-/// A request that may be answered.
+/// What is done with a request.
 #[derive(Debug)]
-pub(super) struct Admitted<'t> {
-    /// The route it takes, if there is one; then its head for the backend stands in `request_out`.
-    pub(super) route: Option<&'t Arc<RouteEntry>>,
+pub(super) enum Admitted<'t> {
+    /// It is forwarded; its head for the backend stands in `request_out`.
+    To(&'t Arc<RouteEntry>),
+    /// No route matches.
+    Nowhere,
+    /// Its route answers by itself, with the lines in `answer_lines`.
+    Answered(OwnAnswer),
 }
 
-/// Finds the route of the request whose head stands in `scratch`.
+/// Finds the route of the request whose head stands in `scratch`, and applies its filters.
 ///
 /// # Errors
 /// The path leads above the root.
@@ -29,8 +35,10 @@ pub(super) fn admit<'t>(
         input,
         request,
         request_out,
+        answer_lines,
         ..
     } = scratch;
+    answer_lines.clear();
     let buf = input.data();
     let path = match request.path.of(buf) {
         // `http://host` and `http://host?query` mean the root (RFC 9110 4.2.3).
@@ -39,22 +47,78 @@ pub(super) fn admit<'t>(
     };
     let path = normalise_path(path).ok_or(Refusal::TargetAboveRoot)?;
     let host = std::str::from_utf8(request.host_name.of(buf)).map_err(|_| Refusal::Host)?;
+    let query = request.query.of(buf);
+    let headers = &Headers { request, buf };
     let head = table::RequestHead {
         host: &normal_host(host),
         path: &path,
-        headers: &Headers { request, buf },
+        method: request.method_text.of(buf),
+        query,
+        headers,
     };
-    let route = table::route(table, &head);
-    if route.is_some() {
-        let identity = Identity {
-            address: client.address.as_bytes(),
-            scheme: client.stream.scheme(),
-            request_id: &request_id(client),
-        };
-        request_out.clear();
-        write_request(request, buf, path.as_bytes(), identity, request_out);
+    let Some(entry) = table::route(table, &head) else {
+        return Ok(Admitted::Nowhere);
+    };
+    let mut asker = Asker::direct(client.peer, &client.address, client.stream.scheme());
+    let trusted = &table.settings().trusted_proxies;
+    if !trusted.is_empty() {
+        asker = asker.behind(trusted, &request.lines, buf);
     }
-    Ok(Admitted { route })
+    let facts = Facts {
+        client: asker.address,
+        scheme: asker.scheme,
+        host: request.host.of(buf),
+        host_name: request.host_name.of(buf),
+        method: head.method,
+        path: &path,
+        query,
+        headers,
+        length: match request.framing {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked => None,
+        },
+    };
+    let filters = entry.filters.as_deref();
+    if let Some(filters) = filters
+        && let Some(answer) = filters.check(&facts, client.worker.now(), answer_lines)
+    {
+        return Ok(Admitted::Answered(answer));
+    }
+    match &entry.action {
+        RouteAction::Forward(_) | RouteAction::Split(_) => {}
+        RouteAction::Respond(status) => return Ok(Admitted::Answered(OwnAnswer::Bare(*status))),
+        RouteAction::Redirect(redirect) => {
+            write_location(&redirect.to, &facts, answer_lines);
+            return Ok(Admitted::Answered(OwnAnswer::Bare(redirect.status)));
+        }
+    }
+    let mut wanted = Wanted {
+        path: path.as_bytes(),
+        query,
+        host: None,
+        edits: Edits::NONE,
+    };
+    let rewritten;
+    if let Some(filters) = filters {
+        rewritten = filters
+            .rewrite(&path, query)
+            .map_err(|()| Refusal::TargetAboveRoot)?;
+        if let Some((path, query)) = &rewritten {
+            (wanted.path, wanted.query) = (path.as_bytes(), query);
+        }
+        wanted.host = filters.host.as_deref().map(str::as_bytes);
+        wanted.edits = &filters.request;
+    }
+    let own_id = request_id(client);
+    let identity = Identity {
+        chain: &asker.chain,
+        scheme: asker.scheme,
+        host: asker.host.unwrap_or(facts.host),
+        request_id: asker.request_id.unwrap_or(&own_id),
+    };
+    request_out.clear();
+    write_request(request, buf, wanted, identity, request_out);
+    Ok(Admitted::To(entry))
 }
 
 /// The form hosts of routes are kept in.

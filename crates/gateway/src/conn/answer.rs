@@ -10,6 +10,10 @@ pub(crate) enum OwnAnswer {
     Refused(Refusal),
     /// A route says so: this status and an empty body.
     Bare(u16),
+    /// The client's address may not use the route.
+    Forbidden,
+    /// The client asks too much: this status.
+    TooMany(u16),
     /// No route matches.
     NoRoute,
     /// There is no snapshot yet: what is served is unknown, which is not "nothing".
@@ -29,7 +33,8 @@ impl OwnAnswer {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.status(),
-            Self::Bare(status) => status,
+            Self::Bare(status) | Self::TooMany(status) => status,
+            Self::Forbidden => 403,
             Self::NoRoute => 404,
             Self::BadGateway => 502,
             Self::NoConfiguration | Self::NoEndpoint | Self::Exhausted => 503,
@@ -41,6 +46,8 @@ impl OwnAnswer {
         match self {
             Self::Refused(refusal) => refusal.reason(),
             Self::Bare(_) => "",
+            Self::Forbidden => "this client address may not use this route",
+            Self::TooMany(_) => "this client has sent too many requests",
             Self::NoRoute => "no route matches this host and path",
             Self::NoConfiguration => "the gateway has no configuration yet",
             Self::NoEndpoint => "no endpoint can serve this request",
@@ -50,8 +57,14 @@ impl OwnAnswer {
         }
     }
 
-    /// Appends the whole answer.
-    pub(crate) fn write(self, method: Method, persistence: Persistence, out: &mut Vec<u8>) {
+    /// Appends the whole answer; `more` are further header lines.
+    pub(crate) fn write(
+        self,
+        method: Method,
+        persistence: Persistence,
+        more: &[u8],
+        out: &mut Vec<u8>,
+    ) {
         let status = self.status();
         let text = self.text();
         // Writing to a vector cannot fail.
@@ -70,6 +83,7 @@ impl OwnAnswer {
         if !matches!(status, 204 | 304) {
             let _ = write!(out, "Content-Length: {}\r\n", text.len() + end.len());
         }
+        out.extend_from_slice(more);
         if persistence == Persistence::Close {
             out.extend_from_slice(b"Connection: close\r\n");
         }
@@ -88,14 +102,19 @@ fn phrase(status: u16) -> &'static str {
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
+        303 => "See Other",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

@@ -20,7 +20,9 @@ pub(crate) struct Client {
     pub(crate) stream: ClientStream,
     /// What it becomes when its task has nothing else to do any more.
     pub(crate) tunnel: Option<Tunnel>,
-    /// Its address as text.
+    /// The other end of the connection.
+    pub(crate) peer: IpAddr,
+    /// The same as text.
     pub(crate) address: String,
     timer: TimerKey,
     _open: Open,
@@ -54,6 +56,7 @@ impl Client {
             worker,
             stream,
             tunnel: None,
+            peer: peer.to_canonical(),
             address: peer.to_canonical().to_string(),
             timer,
             _open: open,
@@ -161,7 +164,12 @@ impl Client {
             _ => scratch.request.method,
         };
         scratch.response_out.clear();
-        answer.write(method, persistence, &mut scratch.response_out);
+        answer.write(
+            method,
+            persistence,
+            &scratch.answer_lines,
+            &mut scratch.response_out,
+        );
         match (self.write_all(&scratch.response_out).await, persistence) {
             (true, Persistence::KeepAlive) => After::KeepAlive,
             (true, Persistence::Close) => After::Close,

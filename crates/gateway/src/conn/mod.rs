@@ -8,6 +8,7 @@
 
 mod admit;
 mod answer;
+mod asker;
 mod client;
 mod stream;
 
@@ -19,6 +20,7 @@ use crate::forward;
 use crate::h1::{Persistence, Refusal};
 use crate::table::RouteAction;
 use crate::worker::Scratch;
+use admit::Admitted;
 use client::HeadRead;
 
 /// What becomes of the connection after an answer.
@@ -81,28 +83,48 @@ async fn serve_burst(client: &mut Client, scratch: &mut Scratch) -> After {
 async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
     let table = client.worker.table();
     let settings = table.settings();
-    let admitted = match admit::admit(&table, scratch, client) {
-        Ok(admitted) => admitted,
+    let entry = match admit::admit(&table, scratch, client) {
+        Ok(Admitted::To(entry)) => Some(entry),
+        Ok(Admitted::Nowhere) => None,
+        Ok(Admitted::Answered(answer)) => {
+            let persistence = persistence(client, scratch);
+            return answer_and_skip(client, scratch, answer, persistence).await;
+        }
         Err(refusal) => return refuse(client, scratch, refusal).await,
     };
-    let persistence = match scratch.request.keeps_alive() && client.worker.draining().is_none() {
+    let persistence = persistence(client, scratch);
+    let Some(entry) = entry else {
+        let answer = match table.is_unset() {
+            true => OwnAnswer::NoConfiguration,
+            false => OwnAnswer::NoRoute,
+        };
+        return answer_and_skip(client, scratch, answer, persistence).await;
+    };
+    let to = match &entry.action {
+        RouteAction::Forward(to) => Some(to),
+        RouteAction::Split(split) => split.choose(client.worker.random()),
+        // Answered when it was admitted.
+        RouteAction::Redirect(_) | RouteAction::Respond(_) => None,
+    };
+    let Some(to) = to else {
+        return answer_and_skip(client, scratch, OwnAnswer::NoEndpoint, persistence).await;
+    };
+    let filters = entry.filters.as_deref();
+    let own = filters.and_then(|filters| filters.settings(settings));
+    let request = forward::Request {
+        to,
+        filters,
+        settings: own.as_ref().unwrap_or(settings),
+        persistence,
+    };
+    forward::forward(client, scratch, request).await
+}
+
+fn persistence(client: &Client, scratch: &Scratch) -> Persistence {
+    match scratch.request.keeps_alive() && client.worker.draining().is_none() {
         true => Persistence::KeepAlive,
         false => Persistence::Close,
-    };
-    let answer = match admitted.route.map(|entry| &entry.action) {
-        Some(RouteAction::Forward(to)) => {
-            let request = forward::Request {
-                to,
-                settings,
-                persistence,
-            };
-            return forward::forward(client, scratch, request).await;
-        }
-        Some(RouteAction::Respond(status)) => OwnAnswer::Bare(*status),
-        None if table.is_unset() => OwnAnswer::NoConfiguration,
-        None => OwnAnswer::NoRoute,
-    };
-    answer_and_skip(client, scratch, answer, persistence).await
+    }
 }
 
 /// Answers a request that no backend saw. Its body, if it has one, is not read: the connection ends.

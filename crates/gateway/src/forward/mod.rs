@@ -21,6 +21,7 @@ pub(crate) use attempt::Attempt;
 pub(crate) use tunnel::Tunnel;
 
 use crate::conn::{After, Client, OwnAnswer};
+use crate::filter::Filters;
 use crate::h1::{Asked, Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
 use crate::table::ForwardEntry;
 use crate::worker::Scratch;
@@ -35,6 +36,7 @@ use upload::{Upload, UploadFailure};
 pub(crate) struct Request<'a> {
     /// Where it goes.
     pub(crate) to: &'a ForwardEntry,
+    pub(crate) filters: Option<&'a Filters>,
     pub(crate) settings: &'a Settings,
     /// Whether the client's connection may go on.
     pub(crate) persistence: Persistence,
@@ -49,12 +51,13 @@ pub(crate) async fn forward(
     scratch: &mut Scratch,
     request: Request<'_>,
 ) -> After {
-    let mut upload = Upload::new(scratch.request.framing);
+    let max_body = request.filters.and_then(|filters| filters.max_body);
+    let mut upload = Upload::new(scratch.request.framing, max_body);
     scratch.input.consume(scratch.request.length);
     if let Err(refusal) = upload.take_buffered(&mut scratch.input, &mut scratch.request_out) {
         return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
     }
-    if may_hold(scratch, &upload) {
+    if may_hold(scratch, request, &upload) {
         match hold_body(client, scratch, &mut upload, request.settings).await {
             Held::Yes => {}
             Held::Gone => return After::Close,
@@ -70,7 +73,7 @@ pub(crate) async fn forward(
             method: scratch.request.method,
             websocket: scratch.request.asks_websocket,
         },
-        repeatable: scratch.request.method.is_idempotent() && upload.is_done(),
+        repeatable: request.is_repeatable(scratch) && upload.is_done(),
     };
     let mut exchange = Exchange::new(rules, client.worker.now());
     scratch.tried.clear();
@@ -122,14 +125,22 @@ fn linger_unless(whole: bool, after: After) -> After {
     }
 }
 
-fn may_hold(scratch: &Scratch, upload: &Upload) -> bool {
-    let request = &scratch.request;
-    let small = match request.framing {
+impl Request<'_> {
+    /// Whether it may be sent more than once.
+    fn is_repeatable(&self, scratch: &Scratch) -> bool {
+        scratch.request.method.is_idempotent()
+            || self.filters.is_some_and(|filters| filters.retry.any_method)
+    }
+}
+
+fn may_hold(scratch: &Scratch, request: Request<'_>, upload: &Upload) -> bool {
+    let head = &scratch.request;
+    let small = match head.framing {
         Framing::None | Framing::Chunked => true,
         Framing::Length(length) => length <= HELD_BODY_MAX as u64,
     };
     // A client that waits for the backend's consent must not be asked for the body before.
-    small && !upload.is_done() && request.method.is_idempotent() && !request.expects_continue
+    small && !upload.is_done() && request.is_repeatable(scratch) && !head.expects_continue
 }
 
 enum Held {

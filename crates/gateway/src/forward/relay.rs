@@ -5,7 +5,7 @@ use super::upload::{Upload, UploadFailure};
 use super::{Attempt, Request, Tunnel};
 use crate::choose::Pick;
 use crate::conn::{After, Client, OwnAnswer};
-use crate::h1::{ClientSide, Persistence, write_response, write_switch};
+use crate::h1::{ClientSide, Edits, Persistence, write_response, write_switch};
 use crate::health::Outcome;
 use crate::worker::{Buffer, Scratch};
 use std::future::poll_fn;
@@ -59,6 +59,10 @@ pub(super) async fn relay(
         &scratch.response,
         buffer.data(),
         side,
+        request
+            .filters
+            .map_or(Edits::NONE, |filters| &filters.response),
+        &scratch.answer_lines,
         &mut scratch.response_out,
     );
     buffer.consume(scratch.response.length);

@@ -20,6 +20,8 @@ pub(crate) struct Upload {
     written: usize,
     /// Payload bytes seen so far.
     pub(crate) bytes: u64,
+    /// More of them are refused.
+    max: u64,
 }
 
 /// Why an upload ends early.
@@ -34,7 +36,7 @@ pub(crate) enum UploadFailure {
 }
 
 impl Upload {
-    pub(crate) fn new(framing: Framing) -> Self {
+    pub(crate) fn new(framing: Framing, max: Option<u64>) -> Self {
         Self {
             decoder: BodyDecoder::request(framing),
             encoder: match framing {
@@ -47,6 +49,7 @@ impl Upload {
             consumed: 0,
             written: 0,
             bytes: 0,
+            max: max.unwrap_or(u64::MAX),
         }
     }
 
@@ -76,12 +79,20 @@ impl Upload {
             .decoder
             .decode(input.data_mut())
             .map_err(|_| Refusal::Chunk)?;
+        self.count(decoded.payload)?;
         self.encoder.before(decoded.payload, out);
         out.extend_from_slice(&input.data()[..decoded.payload]);
         out.extend_from_slice(self.encoder.after(decoded.payload, decoded.done));
-        self.bytes += decoded.payload as u64;
         input.consume(decoded.consumed);
         Ok(())
+    }
+
+    fn count(&mut self, payload: usize) -> Result<(), Refusal> {
+        self.bytes += payload as u64;
+        match self.bytes > self.max {
+            true => Err(Refusal::BodyTooLarge),
+            false => Ok(()),
+        }
     }
 
     /// Goes on as far as it can; ready when the body is complete at the endpoint. `progress` counts
@@ -125,13 +136,14 @@ impl Upload {
                 .decoder
                 .decode(input.data_mut())
                 .map_err(|_| UploadFailure::Refused(Refusal::Chunk))?;
+            self.count(decoded.payload)
+                .map_err(UploadFailure::Refused)?;
             self.before.clear();
             self.encoder.before(decoded.payload, &mut self.before);
             self.after = self.encoder.after(decoded.payload, decoded.done);
             self.payload = decoded.payload;
             self.consumed = decoded.consumed;
             self.written = 0;
-            self.bytes += decoded.payload as u64;
             if decoded.payload == 0 && !decoded.done {
                 // Only framing so far.
                 input.consume(decoded.consumed);

@@ -15,6 +15,7 @@ mod body;
 mod bytes;
 mod chunked;
 mod connection;
+mod edits;
 mod host;
 mod lines;
 mod refusal;
@@ -23,12 +24,14 @@ mod response;
 mod rewrite;
 
 pub(crate) use body::{BodyDecoder, BodyEncoder};
-pub(crate) use lines::Line;
+pub(crate) use edits::{Edits, append_line};
+pub(crate) use lines::{Known, Line};
 pub(crate) use refusal::{BadResponse, Refusal};
 pub(crate) use request::{Framing, Method, RequestHead, Version};
 pub(crate) use response::{Asked, ResponseFraming, ResponseHead};
 pub(crate) use rewrite::{
-    ClientSide, Identity, Persistence, write_interim, write_request, write_response, write_switch,
+    ClientSide, Identity, Persistence, Wanted, write_interim, write_request, write_response,
+    write_switch,
 };
 
 /// The longest head, request or response, in bytes (B16): large enough for every cookie a browser

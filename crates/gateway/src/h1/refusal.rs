@@ -72,6 +72,8 @@ pub(crate) enum Refusal {
     HeadTimeout,
     /// (B26) The body did not arrive in time.
     BodyTimeout,
+    /// The body is larger than its route allows.
+    BodyTooLarge,
 }
 
 impl Refusal {
@@ -80,6 +82,7 @@ impl Refusal {
         match self {
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::HeadTooLarge | Self::TooManyHeaders => 431,
+            Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::MethodNotAllowed => 405,
             Self::VersionNotSupported => 505,
@@ -149,6 +152,7 @@ impl Refusal {
             Self::Chunk => "the chunked body breaks its grammar",
             Self::HeadTimeout => "the request head did not arrive in time",
             Self::BodyTimeout => "the request body did not arrive in time",
+            Self::BodyTooLarge => "the request body is larger than allowed here",
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Writing heads: what leaves towards backends and clients.
 
 use super::connection;
+use super::edits::{Edits, append_line};
 use super::lines::{Known, Line};
 use super::{BodyEncoder, Framing, RequestHead, ResponseFraming, ResponseHead, Version};
 
 /// What the gateway says about the client, in place of what the client says about itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity<'a> {
-    /// The client's address as text.
-    pub(crate) address: &'a [u8],
+    /// The client's address as text, and those of the trusted proxies behind it.
+    pub(crate) chain: &'a [u8],
     /// The scheme the client used, such as `https`.
     pub(crate) scheme: &'static str,
-    /// 32 hex digits.
-    pub(crate) request_id: &'a [u8; 32],
+    /// The Host that the client asked for.
+    pub(crate) host: &'a [u8],
+    /// The request's name.
+    pub(crate) request_id: &'a [u8],
 }
 
 /// Asks for WebSocket, and agrees to it.
@@ -34,28 +37,46 @@ pub(crate) struct ClientSide {
     pub(crate) persistence: Persistence,
 }
 
-/// Appends the head for the backend: the request line with `path` (in normal form) and the query as it
-/// came, the end-to-end headers as they came, our own `X-Forwarded-*` and `X-Request-Id`.
+/// What the backend is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// In normal form.
+    pub(crate) path: &'a [u8],
+    /// With its `?`, or nothing.
+    pub(crate) query: &'a [u8],
+    /// In place of the client's Host.
+    pub(crate) host: Option<&'a [u8]>,
+    /// Changes of the headers.
+    pub(crate) edits: &'a Edits,
+}
+
+/// Appends the head for the backend: the request line, the end-to-end headers with their changes, our own
+/// `X-Forwarded-*` and `X-Request-Id`.
 pub(crate) fn write_request(
     head: &RequestHead,
     buf: &[u8],
-    path: &[u8],
+    wanted: Wanted<'_>,
     identity: Identity<'_>,
     out: &mut Vec<u8>,
 ) {
     out.reserve(head.length + 256);
     out.extend_from_slice(head.method_text.of(buf));
     out.push(b' ');
-    out.extend_from_slice(path);
-    out.extend_from_slice(head.query.of(buf));
+    out.extend_from_slice(wanted.path);
+    out.extend_from_slice(wanted.query);
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    if let Some(host) = wanted.host {
+        append_line(out, "Host", host);
+    }
     copy_lines(
         buf,
         &head.lines,
         head.connection.names_headers,
+        wanted.edits,
         out,
         |known| match known {
-            Known::Host | Known::ContentLength | Known::Other => true,
+            Known::ContentLength | Known::Other => true,
+            Known::Host => wanted.host.is_none(),
             // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
             Known::Expect => head.version == Version::Http11 && head.framing != Framing::None,
             Known::Connection
@@ -71,23 +92,26 @@ pub(crate) fn write_request(
     if head.asks_websocket {
         out.extend_from_slice(TO_WEBSOCKET);
     }
+    out.extend_from_slice(&wanted.edits.lines);
     out.extend_from_slice(b"X-Forwarded-For: ");
-    out.extend_from_slice(identity.address);
+    out.extend_from_slice(identity.chain);
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
     out.extend_from_slice(identity.scheme.as_bytes());
     out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-    out.extend_from_slice(head.host.of(buf));
+    out.extend_from_slice(identity.host);
     out.extend_from_slice(b"\r\nX-Request-Id: ");
     out.extend_from_slice(identity.request_id);
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-/// Appends the head for the client, and says how the body must be framed and whether the connection
-/// goes on behind it.
+/// Appends the head for the client with changes, and says how the body must be framed and whether the connection
+/// goes on behind it. `more` are whole lines.
 pub(crate) fn write_response(
     head: &ResponseHead,
     buf: &[u8],
     client: ClientSide,
+    edits: &Edits,
+    more: &[u8],
     out: &mut Vec<u8>,
 ) -> (BodyEncoder, Persistence) {
     let ends_by_close = matches!(
@@ -105,6 +129,7 @@ pub(crate) fn write_response(
         buf,
         &head.lines,
         head.connection.names_headers,
+        edits,
         out,
         |known| match known {
             // There is no body whose length could be told (RFC 9110 8.6).
@@ -113,6 +138,8 @@ pub(crate) fn write_response(
             Known::Connection | Known::HopByHop | Known::TransferEncoding | Known::Upgrade => false,
         },
     );
+    out.extend_from_slice(&edits.lines);
+    out.extend_from_slice(more);
     if encoder == BodyEncoder::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -157,6 +184,7 @@ fn write_informational(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
         buf,
         &head.lines,
         head.connection.names_headers,
+        Edits::NONE,
         out,
         |known| match known {
             Known::Other => true,
@@ -177,6 +205,7 @@ fn copy_lines(
     buf: &[u8],
     lines: &[Line],
     names_headers: bool,
+    edits: &Edits,
     out: &mut Vec<u8>,
     keep: impl Fn(Known) -> bool,
 ) {
@@ -186,7 +215,9 @@ fn copy_lines(
             let name = line.name.of(buf);
             connection::members(buf, lines).any(|member| member.eq_ignore_ascii_case(name))
         };
-        let kept = keep(line.known) && !(names_headers && line.known == Known::Other && named());
+        let kept = keep(line.known)
+            && !(names_headers && line.known == Known::Other && named())
+            && (edits.dropped.is_empty() || !edits.drops(line.name.of(buf)));
         let start = line.name.start as usize;
         let end = line.end as usize;
         if !kept {

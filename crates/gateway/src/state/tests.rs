@@ -23,12 +23,11 @@ fn snapshot(generation: u64, ports: &[u16]) -> Arc<Snapshot> {
         placement: RoutePlacement::Policy,
         fallback: None,
     };
-    let route = Route {
-        id: RouteId("shop/web#0.0".to_owned()),
-        path: PathMatch::prefix("/").unwrap(),
-        headers: Vec::new(),
-        action: Action::Forward(forward),
-    };
+    let route = Route::new(
+        RouteId("shop/web#0.0".to_owned()),
+        PathMatch::prefix("/").unwrap(),
+        Action::Forward(forward),
+    );
     snapshot.hosts.insert(HostPattern::Any, vec![route]);
     let endpoints = ports.iter().map(|port| Endpoint {
         address: ([127, 0, 0, 1], *port).into(),
@@ -46,12 +45,14 @@ fn chosen(shared: &Shared, now: Tick) -> Option<crate::choose::Pick> {
     let head = RequestHead {
         host: "shop.example.com",
         path: "/",
+        method: b"GET",
+        query: b"",
         headers: &NoHeaders,
     };
     let tried: [EndpointId; 0] = [];
     match &route(&table, &head)?.action {
         RouteAction::Forward(forward) => crate::choose::choose(forward, &tried, now, 0),
-        RouteAction::Respond(_) => None,
+        RouteAction::Split(_) | RouteAction::Redirect(_) | RouteAction::Respond(_) => None,
     }
 }
 

@@ -1,17 +1,24 @@
 //! The routes of one host, by path.
 
+use super::conditions::Conditions;
 use crate::choose::BackendState;
+use crate::filter::Filters;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_model::{Action, BackendId, HeaderMatch, PathMatch, Route, RouteId, RoutePlacement};
+use tidegate_model::{
+    Action, BackendId, Forward, PathMatch, Pattern, Redirect, Route, RouteId, RoutePlacement,
+};
 
 /// The routes of one host as a tree of path elements.
 ///
-/// A lookup goes down one node an element, so its cost grows with the path, not with the routes. The path
-/// `/a/` has the elements `a` and the empty one.
+/// A lookup goes down one node an element, so its cost grows with the path, not with the routes; regular
+/// expressions are asked one after the other, so it grows with those of the host. The path `/a/` has the elements
+/// `a` and the empty one.
 #[derive(Debug)]
 pub struct HostRoutes {
     nodes: Vec<Node>,
+    /// Routes by regular expression, the longer ones first.
+    patterns: Vec<(Pattern, Arc<RouteEntry>)>,
 }
 
 #[derive(Debug, Default)]
@@ -19,7 +26,7 @@ struct Node {
     parent: usize,
     /// Sorted by element.
     children: Vec<(Box<str>, usize)>,
-    /// Routes for exactly this path, those with more header matches first.
+    /// Routes for exactly this path, those with more conditions first.
     exact: Vec<Arc<RouteEntry>>,
     /// Routes for this path and all below, likewise.
     prefix: Vec<Arc<RouteEntry>>,
@@ -32,7 +39,8 @@ pub struct RouteEntry {
     pub id: RouteId,
     /// What happens to a request that matches.
     pub action: RouteAction,
-    headers: Vec<HeaderMatch>,
+    pub(crate) filters: Option<Box<Filters>>,
+    pub(super) conditions: Conditions,
 }
 
 /// What happens to a request.
@@ -40,6 +48,10 @@ pub struct RouteEntry {
 pub enum RouteAction {
     /// It is sent to an endpoint.
     Forward(ForwardEntry),
+    /// It is sent to one of several, by chance.
+    Split(Split),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
     /// The gateway answers with this status and an empty body.
     Respond(u16),
 }
@@ -55,6 +67,24 @@ pub struct ForwardEntry {
     pub fallback: Option<Arc<BackendState>>,
 }
 
+/// Several places that share the requests of a route.
+#[derive(Debug)]
+pub struct Split {
+    /// Each with the sum of the weights up to and with its own.
+    shares: Vec<(u64, ForwardEntry)>,
+}
+
+impl Split {
+    /// The one for `random`, in proportion to the weights.
+    pub fn choose(&self, random: u64) -> Option<&ForwardEntry> {
+        let total = self.shares.last()?.0;
+        // The high bits of a product: no division, and even for any total.
+        let at = ((u128::from(random) * u128::from(total)) >> 64) as u64;
+        let found = self.shares.partition_point(|(upto, _)| *upto <= at);
+        self.shares.get(found).map(|(_, forward)| forward)
+    }
+}
+
 impl HostRoutes {
     /// A route to a backend that is not in `backends` is left out; a valid snapshot has none.
     pub(super) fn compile(
@@ -63,13 +93,19 @@ impl HostRoutes {
     ) -> Self {
         let mut tree = Self {
             nodes: vec![Node::default()],
+            patterns: Vec::new(),
         };
         for route in routes {
             let Some(entry) = RouteEntry::compile(route, backends) else {
                 tracing::error!(route = %route.id, "route left out, its backend is unknown");
                 continue;
             };
+            let entry = Arc::new(entry);
             let list = match &route.path {
+                PathMatch::Regex(pattern) => {
+                    tree.patterns.push((pattern.clone(), entry));
+                    continue;
+                }
                 PathMatch::Exact(path) => {
                     let node = tree.node(path);
                     &mut tree.nodes[node].exact
@@ -80,14 +116,18 @@ impl HostRoutes {
                     &mut tree.nodes[node].prefix
                 }
             };
-            list.push(Arc::new(entry));
+            list.push(entry);
         }
         for node in &mut tree.nodes {
             // Stable: equals keep the order of the snapshot.
-            let more_headers_first = |e: &Arc<RouteEntry>| std::cmp::Reverse(e.headers.len());
-            node.exact.sort_by_key(more_headers_first);
-            node.prefix.sort_by_key(more_headers_first);
+            let more_first = |e: &Arc<RouteEntry>| std::cmp::Reverse(e.conditions.count());
+            node.exact.sort_by_key(more_first);
+            node.prefix.sort_by_key(more_first);
         }
+        tree.patterns.sort_by_key(|(pattern, entry)| {
+            let length = pattern.as_str().len();
+            std::cmp::Reverse((length, entry.conditions.count()))
+        });
         tree
     }
 
@@ -119,11 +159,11 @@ impl HostRoutes {
             .map(|found| children[found].1)
     }
 
-    /// The most specific route for `path` whose headers `matches` accepts.
+    /// The most specific route for `path` that `matches` accepts.
     pub(super) fn find(
         &self,
         path: &str,
-        matches: impl Fn(&[HeaderMatch]) -> bool,
+        matches: impl Fn(&RouteEntry) -> bool,
     ) -> Option<&Arc<RouteEntry>> {
         let mut at = 0;
         let mut whole = true;
@@ -136,9 +176,16 @@ impl HostRoutes {
                 }
             }
         }
-        let first = |list: &'_ [Arc<RouteEntry>]| list.iter().position(|e| matches(&e.headers));
+        let first = |list: &'_ [Arc<RouteEntry>]| list.iter().position(|e| matches(e));
         if whole && let Some(found) = first(&self.nodes[at].exact) {
             return self.nodes[at].exact.get(found);
+        }
+        let mut patterns = self.patterns.iter();
+        let matching = |(pattern, entry): &&(Pattern, Arc<RouteEntry>)| {
+            pattern.is_at_start_of(path.as_bytes()) && matches(entry)
+        };
+        if let Some((_, found)) = patterns.find(matching) {
+            return Some(found);
         }
         loop {
             let node = &self.nodes[at];
@@ -157,19 +204,42 @@ impl RouteEntry {
     fn compile(route: &Route, backends: &HashMap<BackendId, Arc<BackendState>>) -> Option<Self> {
         let action = match &route.action {
             Action::Respond(status) => RouteAction::Respond(*status),
-            Action::Forward(forward) => RouteAction::Forward(ForwardEntry {
-                backend: Arc::clone(backends.get(&forward.backend)?),
-                placement: forward.placement.clone(),
-                fallback: match &forward.fallback {
-                    Some(id) => Some(Arc::clone(backends.get(id)?)),
-                    None => None,
-                },
-            }),
+            Action::Redirect(redirect) => RouteAction::Redirect(redirect.clone()),
+            Action::Forward(forward) => {
+                RouteAction::Forward(ForwardEntry::compile(forward, backends)?)
+            }
+            Action::Split(shares) => {
+                let mut total = 0;
+                let compiled = shares.iter().map(|share| {
+                    total += u64::from(share.weight);
+                    Some((total, ForwardEntry::compile(&share.forward, backends)?))
+                });
+                RouteAction::Split(Split {
+                    shares: compiled.collect::<Option<_>>()?,
+                })
+            }
         };
         Some(Self {
             id: route.id.clone(),
             action,
-            headers: route.headers.clone(),
+            filters: Filters::compile(route),
+            conditions: Conditions::new(route),
+        })
+    }
+}
+
+impl ForwardEntry {
+    fn compile(
+        forward: &Forward,
+        backends: &HashMap<BackendId, Arc<BackendState>>,
+    ) -> Option<Self> {
+        Some(Self {
+            backend: Arc::clone(backends.get(&forward.backend)?),
+            placement: forward.placement.clone(),
+            fallback: match &forward.fallback {
+                Some(id) => Some(Arc::clone(backends.get(id)?)),
+                None => None,
+            },
         })
     }
 }

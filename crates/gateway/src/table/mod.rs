@@ -11,6 +11,7 @@
 
 mod changes;
 mod compile;
+mod conditions;
 mod host;
 mod route;
 

@@ -10,6 +10,10 @@ pub struct RequestHead<'a, H> {
     pub host: &'a str,
     /// The path in normal form ([`tidegate_model::normalise_path`]), without query.
     pub path: &'a str,
+    /// The method as written.
+    pub method: &'a [u8],
+    /// The query with its `?`, or nothing.
+    pub query: &'a [u8],
     /// Its header fields.
     pub headers: &'a H,
 }
@@ -22,8 +26,9 @@ pub trait HeaderLookup {
 
 /// The route for a request; allocates nothing.
 ///
-/// The most specific host decides: exact, then wildcard, then any. Within it, an exact path goes before a
-/// prefix, a longer prefix before a shorter one, more header matches before fewer. If none of its paths
+/// The most specific host decides: exact, then wildcard, then any. Within it, an exact path goes before regular
+/// expressions, the longer of these before the shorter, these before prefixes, and a longer prefix before a shorter
+/// one; for one path more conditions go before fewer. If none of its paths
 /// match, the routes for any host are asked, which hold the default backend; a wildcard host is not asked
 /// after an exact one (as ingress-nginx does it, which chooses the server by host alone).
 pub fn route<'t, H: HeaderLookup>(
@@ -39,13 +44,7 @@ pub fn route<'t, H: HeaderLookup>(
     };
     let own = table.hosts.exact.get(head.host).or_else(wildcard);
     let hosts = own.into_iter().chain(&table.hosts.any);
-    hosts.into_iter().find_map(|routes| {
-        routes.find(head.path, |conditions| {
-            conditions.iter().all(|condition| {
-                head.headers
-                    .value(&condition.name)
-                    .is_some_and(|value| condition.any_of.iter().any(|one| one.as_bytes() == value))
-            })
-        })
-    })
+    hosts
+        .into_iter()
+        .find_map(|routes| routes.find(head.path, |entry| entry.conditions.met_by(head)))
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::health::HealthTable;
 use proptest::prelude::*;
 use tidegate_model::{Action, ClusterName, Forward, HostPattern, RoutePlacement};
-use tidegate_model::{Backend, Endpoint, HeaderMatch, PathMatch, Route, RouteId};
+use tidegate_model::{Backend, Endpoint, FieldMatch, PathMatch, Route, RouteId, ValueMatch};
 
 impl HeaderLookup for &[(&str, &str)] {
     fn value(&self, name: &str) -> Option<&[u8]> {
@@ -11,23 +11,28 @@ impl HeaderLookup for &[(&str, &str)] {
     }
 }
 
-/// `/a` is a prefix, `=/a` exact, `/a?h=v` needs the header `h: v`; the action is `Respond`, the id tells
+/// `/a` is a prefix, `=/a` exact, `~/a` a regular expression, `/a?h=v` needs the header `h: v`; the action is `Respond`, the id tells
 /// routes apart.
 fn rule(text: &str) -> Route {
     let (path, header) = text.split_once('?').unwrap_or((text, ""));
-    let path = match path.strip_prefix('=') {
-        Some(exact) => PathMatch::exact(exact).unwrap(),
-        None => PathMatch::prefix(path).unwrap(),
+    let path = match (path.strip_prefix('='), path.strip_prefix('~')) {
+        (Some(exact), _) => PathMatch::exact(exact).unwrap(),
+        (None, Some(regex)) => PathMatch::regex(regex).unwrap(),
+        (None, None) => PathMatch::prefix(path).unwrap(),
     };
-    let headers = header.split_once('=').map(|(name, value)| HeaderMatch {
-        name: name.to_owned(),
-        any_of: vec![value.to_owned()],
-    });
+    let headers = header
+        .split_once('=')
+        .map(|(name, value)| equals(name, value));
     Route {
-        id: RouteId(text.to_owned()),
-        path,
         headers: headers.into_iter().collect(),
-        action: Action::Respond(204),
+        ..Route::new(RouteId(text.to_owned()), path, Action::Respond(204))
+    }
+}
+
+fn equals(name: &str, value: &str) -> FieldMatch {
+    FieldMatch {
+        name: name.to_owned(),
+        value: ValueMatch::AnyOf(vec![value.to_owned()]),
     }
 }
 
@@ -55,6 +60,8 @@ fn found<'t>(
     let head = RequestHead {
         host,
         path,
+        method: b"GET",
+        query: b"",
         headers: &headers,
     };
     route(table, &head).map(|entry| entry.id.0.as_str())
@@ -172,6 +179,113 @@ fn a_route_change_compiles_its_host_only() {
     assert!(!same("b.example.com"));
 }
 
+#[test]
+fn method_query_and_cookies_decide_as_headers_do() {
+    let mut snapshot = Snapshot::empty(Generation(1));
+    let rule = |id: &str, change: fn(&mut Route)| {
+        let path = PathMatch::prefix("/").unwrap();
+        let mut route = Route::new(RouteId(id.to_owned()), path, Action::Respond(204));
+        change(&mut route);
+        route
+    };
+    let regex = |name: &str, source: &str| FieldMatch {
+        name: name.to_owned(),
+        value: ValueMatch::Regex(tidegate_model::Pattern::new(source).unwrap()),
+    };
+    let mut numbered = rule("query", |_| {});
+    numbered.query = vec![regex("n", "^[0-9]+$")];
+    let routes = vec![
+        rule("plain", |_| {}),
+        rule("post", |r| {
+            r.methods = vec!["POST".to_owned(), "PUT".to_owned()]
+        }),
+        numbered,
+        rule("cookie", |r| r.cookies = vec![equals("stage", "beta")]),
+        rule("two", |r| {
+            r.query = vec![equals("a b", "1 2")];
+            r.cookies = vec![equals("stage", "beta")];
+        }),
+    ];
+    snapshot.hosts.insert(HostPattern::Any, routes);
+    let table = Table::compile(&Arc::new(snapshot), None, &HealthTable::new()).0;
+    let check = |method: &str, query: &str, cookies: &str, expect: &str| {
+        let headers: &[(&str, &str)] = &[("cookie", cookies)];
+        let head = RequestHead {
+            host: "a",
+            path: "/x",
+            method: method.as_bytes(),
+            query: query.as_bytes(),
+            headers: &headers,
+        };
+        let entry = route(&table, &head).unwrap();
+        assert_eq!(entry.id.0, expect, "{method} {query} {cookies}");
+    };
+    check("GET", "", "", "plain");
+    check("PUT", "", "", "post");
+    check("put", "", "", "plain");
+    check("GET", "?n=12", "", "query");
+    check("GET", "?m=1&n=1%32&n=x", "", "query");
+    check("GET", "?n=1x", "", "plain");
+    check("GET", "?n", "", "plain");
+    check("GET", "", "a=1; stage=beta", "cookie");
+    check("GET", "", "stage=beta2", "plain");
+    check("GET", "", "xstage=beta", "plain");
+    check("GET", "?a+b=1%202", "stage=beta;x", "two");
+    check("GET", "?a%2", "", "plain");
+}
+
+#[test]
+fn shares_of_a_split_follow_the_weights() {
+    let mut snapshot = Snapshot::empty(Generation(1));
+    let share = |name: &str, weight| {
+        let backend = BackendId::new("shop", name, "80").unwrap();
+        let placement = RoutePlacement::Policy;
+        let forward = Forward {
+            backend,
+            placement,
+            fallback: None,
+        };
+        tidegate_model::Share { weight, forward }
+    };
+    let shares = vec![share("none", 0), share("most", 9), share("some", 1)];
+    for share in &shares {
+        snapshot
+            .backends
+            .insert(share.forward.backend.clone(), Backend::default());
+    }
+    let path = PathMatch::prefix("/").unwrap();
+    let split = Route::new(RouteId("split".to_owned()), path, Action::Split(shares));
+    snapshot.hosts.insert(HostPattern::Any, vec![split]);
+    assert_eq!(snapshot.validate(), Ok(()));
+    let table = Table::compile(&Arc::new(snapshot), None, &HealthTable::new()).0;
+    let headers: &[(&str, &str)] = &[];
+    let head = RequestHead {
+        host: "a",
+        path: "/",
+        method: b"GET",
+        query: b"",
+        headers: &headers,
+    };
+    let RouteAction::Split(split) = &route(&table, &head).unwrap().action else {
+        panic!("it is a split");
+    };
+    let mut counts = std::collections::BTreeMap::<String, u32>::new();
+    for i in 0..1000_u64 {
+        let forward = split
+            .choose(i * (u64::MAX / 1000) + u64::MAX / 2000)
+            .unwrap();
+        *counts
+            .entry(forward.backend.health().id().to_string())
+            .or_default() += 1;
+    }
+    let expect = [
+        ("shop/most:80".to_owned(), 900),
+        ("shop/some:80".to_owned(), 100),
+    ];
+    assert_eq!(counts, expect.into());
+    assert!(split.choose(u64::MAX).is_some());
+}
+
 fn path() -> impl Strategy<Value = String> {
     let element = proptest::sample::select(vec!["a", "b", "ab", "c"]);
     (proptest::collection::vec(element, 0..4), any::<bool>()).prop_map(|(elements, slash)| {
@@ -190,10 +304,14 @@ fn by_hand<'r>(rules: &'r [Route], path: &str, header: bool) -> Option<&'r Route
         .iter()
         .filter(|r| r.path.matches(path) && (header || r.headers.is_empty()));
     let rank = |r: &&Route| {
-        let exact = matches!(r.path, PathMatch::Exact(_));
-        // `/` is shorter than any other prefix, which begins with it.
-        let length = r.path.as_str().trim_end_matches('/').len();
-        std::cmp::Reverse((exact, length, r.headers.len()))
+        let text = r.path.as_str();
+        let (kind, length) = match r.path {
+            PathMatch::Exact(_) => (2, 0),
+            PathMatch::Regex(_) => (1, text.len()),
+            // `/` is shorter than any other prefix, which begins with it.
+            PathMatch::Prefix(_) => (0, text.trim_end_matches('/').len()),
+        };
+        std::cmp::Reverse((kind, length, r.headers.len()))
     };
     // The first of equals, as min_by_key takes it.
     matching.min_by_key(rank)
@@ -202,14 +320,14 @@ fn by_hand<'r>(rules: &'r [Route], path: &str, header: bool) -> Option<&'r Route
 proptest! {
     #[test]
     fn the_tree_agrees_with_a_search_of_all_routes(
-        rules in proptest::collection::vec((path(), any::<bool>(), any::<bool>()), 0..12),
+        rules in proptest::collection::vec((path(), 0..3_usize, any::<bool>()), 0..12),
         asked in path(),
         header in any::<bool>(),
     ) {
         let texts: Vec<String> = rules
             .iter()
-            .map(|(path, exact, header)| {
-                let sign = if *exact { "=" } else { "" };
+            .map(|(path, kind, header)| {
+                let sign = ["", "=", "~"][*kind];
                 let header = if *header { "?x=1" } else { "" };
                 format!("{sign}{path}{header}")
             })

@@ -20,6 +20,8 @@ pub(crate) struct Scratch {
     pub(crate) response: ResponseHead,
     /// Head of the answer and framing of its body, for the client.
     pub(crate) response_out: Vec<u8>,
+    /// Header lines for whatever answer the client will see.
+    pub(crate) answer_lines: Vec<u8>,
     /// Endpoints tried for this request.
     pub(crate) tried: Vec<EndpointId>,
     /// Attempts under way; empty between requests.
@@ -52,6 +54,7 @@ impl ScratchPool {
                 request_out: Vec::new(),
                 response: ResponseHead::default(),
                 response_out: Vec::new(),
+                answer_lines: Vec::new(),
                 tried: Vec::new(),
                 attempts: Vec::new(),
             }),
@@ -62,6 +65,7 @@ impl ScratchPool {
         scratch.attempts.clear();
         scratch.tried.clear();
         scratch.input.clear();
+        scratch.answer_lines.clear();
         let large = scratch
             .request_out
             .capacity()

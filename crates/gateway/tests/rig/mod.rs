@@ -371,16 +371,15 @@ pub fn snapshot(backends: &[&Backend]) -> Snapshot {
     snapshot.backends.insert(id.clone(), backend);
     snapshot.hosts.insert(
         HostPattern::parse("shop.example.com").unwrap(),
-        vec![Route {
-            id: RouteId("shop/shop#0.0".to_owned()),
-            path: PathMatch::prefix("/").unwrap(),
-            headers: Vec::new(),
-            action: Action::Forward(Forward {
+        vec![Route::new(
+            RouteId("shop/shop#0.0".to_owned()),
+            PathMatch::prefix("/").unwrap(),
+            Action::Forward(Forward {
                 backend: id,
                 placement: RoutePlacement::Policy,
                 fallback: None,
             }),
-        }],
+        )],
     );
     snapshot
 }

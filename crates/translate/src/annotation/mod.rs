@@ -8,7 +8,7 @@ use crate::fleet::PortRef;
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
-use tidegate_model::{ClusterName, HeaderMatch};
+use tidegate_model::{ClusterName, FieldMatch, ValueMatch};
 
 /// Prefixes in the order in which they win when one name is written with several.
 const PREFIXES: [&str; 3] = [
@@ -88,7 +88,7 @@ pub(crate) enum CanaryRole {
     #[default]
     None,
     /// Its routes are tried first, for requests with this header.
-    ByHeader(HeaderMatch),
+    ByHeader(FieldMatch),
     /// Marked as a canary with nothing that selects requests: no routes.
     Unselected { key: String },
 }
@@ -316,9 +316,9 @@ impl<'a> Reader<'a> {
                 any_of.dedup();
             }
         }
-        CanaryRole::ByHeader(HeaderMatch {
+        CanaryRole::ByHeader(FieldMatch {
             name: name.to_ascii_lowercase(),
-            any_of,
+            value: ValueMatch::AnyOf(any_of),
         })
     }
 

@@ -1,6 +1,9 @@
 //! What leaves is read again: a backend, and a client, must find in it what the codec found before.
 
-use super::super::rewrite::{ClientSide, Identity, Persistence, write_request, write_response};
+use super::super::edits::Edits;
+use super::super::rewrite::{
+    ClientSide, Identity, Persistence, Wanted, write_request, write_response,
+};
 use super::super::{Asked, Line, RequestHead, ResponseHead, Version};
 use super::differential::message;
 use proptest::prelude::*;
@@ -8,8 +11,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 const IDENTITY: Identity<'static> = Identity {
-    address: b"192.0.2.1",
+    chain: b"192.0.2.1",
     scheme: "http",
+    host: b"shop.example.com",
     request_id: &[b'0'; 32],
 };
 
@@ -19,7 +23,13 @@ fn rewritten(head: &RequestHead, buf: &[u8]) -> Vec<u8> {
         [] => b"/",
         path => path,
     };
-    write_request(head, buf, path, IDENTITY, &mut out);
+    let wanted = Wanted {
+        path,
+        query: head.query.of(buf),
+        host: None,
+        edits: Edits::NONE,
+    };
+    write_request(head, buf, wanted, IDENTITY, &mut out);
     out
 }
 
@@ -104,7 +114,7 @@ proptest! {
         let version = if old { Version::Http10 } else { Version::Http11 };
         let side = ClientSide { version, persistence: Persistence::KeepAlive };
         let mut out = Vec::new();
-        let (_, persistence) = write_response(&head, text.as_bytes(), side, &mut out);
+        let (_, persistence) = write_response(&head, text.as_bytes(), side, Edits::NONE, b"", &mut out);
         let mut again = ResponseHead::default();
         prop_assert_eq!(again.parse(&out, Asked::default()), Ok(true), "{:?}", String::from_utf8_lossy(&out));
         prop_assert_eq!(again.status, head.status);
@@ -169,7 +179,7 @@ fn an_answer_gets_the_space_and_loses_the_length_that_it_should() {
             persistence: Persistence::KeepAlive,
         };
         let mut out = Vec::new();
-        write_response(&head, from.as_bytes(), side, &mut out);
+        write_response(&head, from.as_bytes(), side, Edits::NONE, b"", &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), to);
     };
     check(

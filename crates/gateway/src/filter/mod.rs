@@ -1,0 +1,184 @@
+//! Filters: what a route does to its requests and answers beside forwarding them.
+//!
+//! ```text
+//! check:   HTTPS? -> CORS -> client's address -> rate -> size of the body      may answer by itself
+//! rewrite: path, host, headers of the request                                  while its head is written
+//! answer:  headers of the answer                                               while its head is written
+//! ```
+//!
+//! A route without filters has none of this: [`Filters::compile`] gives `None`.
+
+mod cors;
+mod rate;
+mod redirect;
+mod rewrite;
+
+pub(crate) use redirect::write_location;
+
+use crate::conn::OwnAnswer;
+use crate::h1::{Edits, Refusal, append_line};
+use crate::table::HeaderLookup;
+use cors::Cors;
+use rate::RateLimiter;
+use rewrite::PathRewrite;
+use std::net::IpAddr;
+use tidegate_model::{Access, HeaderEdits, Route, RouteRetry, RouteTimeouts, Settings};
+use tidegate_runtime::Tick;
+
+/// The compiled filters of a route.
+#[derive(Debug)]
+pub(crate) struct Filters {
+    https_redirect: Option<u16>,
+    cors: Option<Cors>,
+    access: Access,
+    rate: Option<RateLimiter>,
+    /// A larger body of a request is refused.
+    pub(crate) max_body: Option<u64>,
+    path: Option<PathRewrite>,
+    /// The backend sees this Host.
+    pub(crate) host: Option<Box<str>>,
+    /// Changes of the request's headers.
+    pub(crate) request: Edits,
+    /// Changes of the answer's headers.
+    pub(crate) response: Edits,
+    timeouts: RouteTimeouts,
+    /// How requests are tried again.
+    pub(crate) retry: RouteRetry,
+    overrides_settings: bool,
+}
+
+/// What filters may know about a request.
+#[derive(Debug)]
+pub(crate) struct Facts<'a, H> {
+    /// The client.
+    pub(crate) client: IpAddr,
+    /// `https`, or `http`.
+    pub(crate) scheme: &'static str,
+    /// Host as the client sent it.
+    pub(crate) host: &'a [u8],
+    /// The same without port.
+    pub(crate) host_name: &'a [u8],
+    pub(crate) method: &'a [u8],
+    /// In normal form.
+    pub(crate) path: &'a str,
+    /// With its `?`, or empty.
+    pub(crate) query: &'a [u8],
+    pub(crate) headers: &'a H,
+    /// The length of the body, if the client told it.
+    pub(crate) length: Option<u64>,
+}
+
+impl Filters {
+    /// The filters of a route that passed validation; `None` if it has none.
+    pub(crate) fn compile(route: &Route) -> Option<Box<Self>> {
+        let filters = &route.filters;
+        if filters.is_empty() {
+            return None;
+        }
+        let mut response = compile_edits(&filters.response_headers);
+        if filters.cors.is_some() {
+            cors::own(&mut response);
+        }
+        Some(Box::new(Self {
+            https_redirect: filters.https_redirect,
+            cors: filters.cors.as_ref().map(Cors::compile),
+            access: filters.access.clone(),
+            rate: filters.rate_limit.as_ref().map(RateLimiter::new),
+            max_body: filters.max_body,
+            path: PathRewrite::compile(filters.rewrite.path.as_ref(), &route.path),
+            host: filters.rewrite.host.as_deref().map(Into::into),
+            request: compile_edits(&filters.request_headers),
+            response,
+            timeouts: filters.timeouts,
+            retry: filters.retry.clone(),
+            overrides_settings: filters.timeouts != RouteTimeouts::default()
+                || filters.retry.max.is_some(),
+        }))
+    }
+
+    /// Whether the request may go on; if not, the gateway's answer to it. `lines` gets headers for whatever
+    /// answer the client will see.
+    pub(crate) fn check<H: HeaderLookup>(
+        &self,
+        facts: &Facts<'_, H>,
+        now: Tick,
+        lines: &mut Vec<u8>,
+    ) -> Option<OwnAnswer> {
+        if let Some(status) = self.https_redirect.filter(|_| facts.scheme == "http") {
+            redirect::to_https(facts, lines);
+            return Some(OwnAnswer::Bare(status));
+        }
+        if let Some(answer) = self.cors.as_ref().and_then(|cors| cors.apply(facts, lines)) {
+            return Some(answer);
+        }
+        let listed = |list: &[tidegate_model::Cidr]| list.iter().any(|r| r.contains(facts.client));
+        let allowed = self.access.allow.as_deref().is_none_or(listed);
+        if !allowed || listed(&self.access.deny) {
+            return Some(OwnAnswer::Forbidden);
+        }
+        if let Some(rate) = &self.rate
+            && let Err(over) = rate.admit(facts.client, now)
+        {
+            append_line(
+                lines,
+                "Retry-After",
+                over.retry_after().to_string().as_bytes(),
+            );
+            return Some(OwnAnswer::TooMany(over.status));
+        }
+        match (self.max_body, facts.length) {
+            (Some(max), Some(length)) if length > max => {
+                Some(OwnAnswer::Refused(Refusal::BodyTooLarge))
+            }
+            _ => None,
+        }
+    }
+
+    /// The path, and the query with its `?`, that the backend is asked for; `None` where they stay as they are.
+    ///
+    /// # Errors
+    /// What the rewrite makes of it leads above the root.
+    pub(crate) fn rewrite(
+        &self,
+        path: &str,
+        query: &[u8],
+    ) -> Result<Option<(String, Vec<u8>)>, ()> {
+        match &self.path {
+            None => Ok(None),
+            Some(rewrite) => rewrite.apply(path, query).map(Some).ok_or(()),
+        }
+    }
+
+    /// The settings that hold for the route, made from those of the gateway.
+    pub(crate) fn settings(&self, gateway: &Settings) -> Option<Settings> {
+        if !self.overrides_settings {
+            return None;
+        }
+        let mut settings = gateway.clone();
+        let limits = &mut settings.timeouts;
+        let own = &self.timeouts;
+        limits.connect = own.connect.unwrap_or(limits.connect);
+        limits.try_first_byte = own.try_first_byte.unwrap_or(limits.try_first_byte);
+        limits.first_byte = own.first_byte.unwrap_or(limits.first_byte);
+        limits.body_idle = own.body_idle.unwrap_or(limits.body_idle);
+        settings.retry.max = self.retry.max.unwrap_or(settings.retry.max);
+        Some(settings)
+    }
+}
+
+fn compile_edits(edits: &HeaderEdits) -> Edits {
+    let mut compiled = Edits::default();
+    for name in &edits.remove {
+        compiled.drop(name);
+    }
+    for line in &edits.set {
+        compiled.drop(&line.name);
+    }
+    for line in edits.set.iter().chain(&edits.add) {
+        compiled.append(&line.name, &line.value);
+    }
+    compiled
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! Filters without sockets.
+
+use super::*;
+use std::time::Duration;
+use tidegate_model::{Action, PathMatch, RouteId};
+
+impl HeaderLookup for Vec<(&str, &str)> {
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        let found = self.iter().find(|(n, _)| *n == name);
+        found.map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// A route for `path` (`~` for a regular expression, `=` for the whole path) with filters as they are written.
+fn route(path: &str, filters: &str) -> Route {
+    let path = match (path.strip_prefix('~'), path.strip_prefix('=')) {
+        (Some(regex), _) => PathMatch::regex(regex).unwrap(),
+        (_, Some(exact)) => PathMatch::exact(exact).unwrap(),
+        _ => PathMatch::prefix(path).unwrap(),
+    };
+    let mut route = Route::new(RouteId("r".to_owned()), path, Action::Respond(204));
+    route.filters = serde_saphyr::from_str(filters).unwrap();
+    route
+}
+
+fn filters(path: &str, text: &str) -> Box<Filters> {
+    Filters::compile(&route(path, text)).unwrap()
+}
+
+fn facts<'a>(
+    method: &'a str,
+    headers: &'a Vec<(&'a str, &'a str)>,
+) -> Facts<'a, Vec<(&'a str, &'a str)>> {
+    Facts {
+        client: [192, 0, 2, 1].into(),
+        scheme: "http",
+        host: b"shop.example.com:8080",
+        host_name: b"shop.example.com",
+        method: method.as_bytes(),
+        path: "/a",
+        query: b"?q=1",
+        headers,
+        length: None,
+    }
+}
+
+/// The answer and the lines for a request, whatever the answer is.
+fn checked(text: &str, facts: &Facts<'_, Vec<(&str, &str)>>) -> (Option<u16>, String) {
+    let mut lines = Vec::new();
+    let now = Tick::NEVER + Duration::from_secs(1);
+    let answer = filters("/", text).check(facts, now, &mut lines);
+    (
+        answer.map(OwnAnswer::status),
+        String::from_utf8(lines).unwrap(),
+    )
+}
+
+#[test]
+fn a_route_without_filters_has_none() {
+    assert!(Filters::compile(&route("/", "{}")).is_none());
+}
+
+#[test]
+fn plain_http_is_sent_to_https_with_path_and_query() {
+    let none = Vec::new();
+    let rule = "{ https_redirect: 308 }";
+    let expect = "Location: https://shop.example.com/a?q=1\r\n".to_owned();
+    assert_eq!(checked(rule, &facts("GET", &none)), (Some(308), expect));
+    let secure = Facts {
+        scheme: "https",
+        ..facts("GET", &none)
+    };
+    assert_eq!(checked(rule, &secure), (None, String::new()));
+}
+
+#[test]
+fn paths_are_rewritten_as_the_rule_says() {
+    let cases = [
+        ("/api", "{ prefix: / }", "/api/v1", "", "/v1", ""),
+        ("/api", "{ prefix: / }", "/api", "?a=1", "/", "?a=1"),
+        ("/api", "{ prefix: /x/ }", "/api/v1/", "", "/x/v1/", ""),
+        ("/", "{ prefix: /x }", "/v1", "", "/x/v1", ""),
+        ("=/one", "{ prefix: /other }", "/one", "?q", "/other", "?q"),
+        (
+            "/api",
+            "{ full: /index.html }",
+            "/api/v1",
+            "?a",
+            "/index.html",
+            "?a",
+        ),
+        (
+            "~/api(/|$)(.*)",
+            "{ full: /$2 }",
+            "/api/v1/x",
+            "?a",
+            "/v1/x",
+            "?a",
+        ),
+        ("~/api(/|$)(.*)", "{ full: /$2 }", "/api", "", "/", ""),
+        (
+            "~/(u)/([0-9]+)",
+            "{ full: '/$1?id=$2' }",
+            "/u/17/rest",
+            "",
+            "/u",
+            "?id=17",
+        ),
+        (
+            "~/(u)/([0-9]+)",
+            "{ full: '/$1?id=$2' }",
+            "/u/17",
+            "?b=2",
+            "/u",
+            "?id=17&b=2",
+        ),
+        ("~(/.*)", "{ full: $1 }", "/x", "", "/x", ""),
+        // Two slashes and dots that come together only here are in normal form again.
+        ("~/a(.*)", "{ full: /$1 }", "/a//x", "", "/x", ""),
+    ];
+    for (path, rule, from, query, to, expect_query) in cases {
+        let route = route(path, &format!("{{ rewrite: {{ path: {rule} }} }}"));
+        let filters = Filters::compile(&route).unwrap();
+        let (new, new_query) = filters.rewrite(from, query.as_bytes()).unwrap().unwrap();
+        let got = (new.as_str(), std::str::from_utf8(&new_query).unwrap());
+        assert_eq!(got, (to, expect_query), "{path} {rule} {from}{query}");
+    }
+    let dots = filters(
+        "~/a/(.)/(.)",
+        "{ rewrite: { path: { full: /$1$2/secret } } }",
+    );
+    assert_eq!(dots.rewrite("/a/./.", b""), Err(()));
+}
+
+#[test]
+fn origins_are_told_what_they_may_do() {
+    let rule = "{ cors: { allow_origins: ['https://a.example', 'https://*.b.example'], allow_methods: [GET, PUT],
+        allow_headers: [x-a], expose_headers: [x-b], allow_credentials: true, max_age: 60s } }";
+    let ask = |method: &str, headers: Vec<(&str, &str)>| {
+        let (status, lines) = checked(rule, &facts(method, &headers));
+        let mut names: Vec<String> = lines.lines().map(str::to_owned).collect();
+        names.sort();
+        (status, names.join("|"))
+    };
+    let preflight = ("access-control-request-method", "PUT");
+    for origin in ["https://a.example", "https://x.b.example"] {
+        let told = format!(
+            "Access-Control-Allow-Credentials: true|Access-Control-Allow-Headers: x-a|\
+             Access-Control-Allow-Methods: GET, PUT|Access-Control-Allow-Origin: {origin}|\
+             Access-Control-Max-Age: 60|Vary: Origin"
+        );
+        assert_eq!(
+            ask("OPTIONS", vec![("origin", origin), preflight]),
+            (Some(204), told)
+        );
+        let told = format!(
+            "Access-Control-Allow-Credentials: true|Access-Control-Allow-Origin: {origin}|\
+             Access-Control-Expose-Headers: x-b|Vary: Origin"
+        );
+        assert_eq!(ask("GET", vec![("origin", origin)]), (None, told));
+    }
+    for origin in [
+        "https://b.example",
+        "https://x.y.b.example",
+        "https://evil.example/.b.example",
+        "http://a.example",
+        "https://a.example.evil",
+        "null",
+    ] {
+        let told = "Vary: Origin".to_owned();
+        assert_eq!(
+            ask("OPTIONS", vec![("origin", origin), preflight]),
+            (Some(204), told.clone())
+        );
+        assert_eq!(ask("POST", vec![("origin", origin)]), (None, told));
+    }
+    assert_eq!(
+        ask("OPTIONS", vec![]).0,
+        None,
+        "no preflight: the backend's business"
+    );
+    let any = "{ cors: { allow_origins: ['*'] } }";
+    let headers = vec![("origin", "https://c.example")];
+    let (_, lines) = checked(any, &facts("GET", &headers));
+    assert_eq!(lines, "Access-Control-Allow-Origin: *\r\n");
+}
+
+#[test]
+fn addresses_are_let_in_and_kept_out() {
+    let none = Vec::new();
+    let ask = |rule: &str, client: &str| {
+        let client = client.parse().unwrap();
+        checked(
+            rule,
+            &Facts {
+                client,
+                ..facts("GET", &none)
+            },
+        )
+        .0
+    };
+    let rule = "{ access: { allow: [10.0.0.0/8, '2001:db8::/32'], deny: [10.1.0.0/16] } }";
+    for inside in ["10.2.0.1", "::ffff:10.2.0.1", "2001:db8::7"] {
+        assert_eq!(ask(rule, inside), None, "{inside}");
+    }
+    for outside in ["10.1.2.3", "11.0.0.1", "2001:db9::1", "::1"] {
+        assert_eq!(ask(rule, outside), Some(403), "{outside}");
+    }
+    assert_eq!(ask("{ access: { allow: [] } }", "10.2.0.1"), Some(403));
+    assert_eq!(ask("{ access: { deny: [10.2.0.1] } }", "10.2.0.2"), None);
+}
+
+#[test]
+fn a_client_may_send_its_rate_and_its_burst() {
+    let rule =
+        "{ rate_limit: { requests: 10, per: 1s, burst: 5, status: 503, exempt: [10.0.0.0/8] } }";
+    let filters = filters("/", rule);
+    let none = Vec::new();
+    let mut now = Tick::NEVER + Duration::from_secs(1);
+    let ask = |client: [u8; 4], now| {
+        let facts = Facts {
+            client: client.into(),
+            ..facts("GET", &none)
+        };
+        let mut lines = Vec::new();
+        let answer = filters
+            .check(&facts, now, &mut lines)
+            .map(OwnAnswer::status);
+        (answer, String::from_utf8(lines).unwrap())
+    };
+    for _ in 0..5 {
+        assert_eq!(ask([192, 0, 2, 1], now).0, None);
+    }
+    assert_eq!(
+        ask([192, 0, 2, 1], now),
+        (Some(503), "Retry-After: 1\r\n".to_owned())
+    );
+    assert_eq!(ask([192, 0, 2, 2], now).0, None, "others have their own");
+    for _ in 0..100 {
+        assert_eq!(ask([10, 0, 0, 1], now).0, None, "not counted");
+    }
+    let mut passed = 0;
+    for _ in 0..1000 {
+        now = now + Duration::from_millis(10);
+        passed += u32::from(ask([192, 0, 2, 1], now).0.is_none());
+    }
+    assert!(
+        (99..=101).contains(&passed),
+        "10 s at 10 a second: {passed}"
+    );
+}
+
+#[test]
+fn a_body_that_says_that_it_is_too_large_is_refused_at_once() {
+    let none = Vec::new();
+    let ask = |length| {
+        checked(
+            "{ max_body: 10 }",
+            &Facts {
+                length,
+                ..facts("PUT", &none)
+            },
+        )
+        .0
+    };
+    assert_eq!(
+        (ask(Some(11)), ask(Some(10)), ask(None)),
+        (Some(413), None, None)
+    );
+}
+
+#[test]
+fn settings_of_a_route_replace_those_of_the_gateway_one_by_one() {
+    let gateway = Settings::default();
+    let rule = "{ timeouts: { first_byte: 5s }, retry: { max: 0 } }";
+    let own = filters("/", rule).settings(&gateway).unwrap();
+    assert_eq!(own.timeouts.first_byte, Duration::from_secs(5));
+    assert_eq!(own.retry.max, 0);
+    assert_eq!(own.timeouts.connect, gateway.timeouts.connect);
+    assert_eq!(filters("/", "{ max_body: 1 }").settings(&gateway), None);
+}
