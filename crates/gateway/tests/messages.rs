@@ -96,7 +96,6 @@ async fn every_refusal_closes_and_leaves_no_byte_at_the_backend() {
             format!("PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\nGET / HTTP/1.1\r\n{h}\r\n"),
             400,
         ),
-        ("B46", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
     ];
     let mut wrong = Vec::new();
     for (number, message, status) in cases {

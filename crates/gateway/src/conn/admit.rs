@@ -75,7 +75,7 @@ pub(super) fn admit<'t>(
         headers,
         length: match request.framing {
             Framing::Length(length) => Some(length),
-            Framing::None | Framing::Chunked => None,
+            Framing::None | Framing::Chunked | Framing::UntilEnd => None,
         },
     };
     let filters = entry.filters.as_deref();

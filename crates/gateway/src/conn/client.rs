@@ -3,7 +3,7 @@
 use super::{After, ClientStream, OwnAnswer};
 use crate::forward::Tunnel;
 use crate::h1::{HEAD_MAX, Method, Persistence, Refusal, Version};
-use crate::worker::{Open, Scratch, TimerKey, Worker};
+use crate::worker::{Alarm, Open, Scratch, Worker};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tidegate_runtime::Tick;
 use tokio::io::AsyncWrite;
 
-/// A client's connection. Dropping it closes it.
+/// A client's connection, or one stream of it. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
@@ -23,9 +23,9 @@ pub(crate) struct Client {
     /// The other end of the connection.
     pub(crate) peer: IpAddr,
     /// The same as text.
-    pub(crate) address: String,
-    timer: TimerKey,
-    _open: Open,
+    pub(crate) address: Rc<str>,
+    pub(super) alarm: Alarm,
+    pub(super) open: Rc<Open>,
 }
 
 /// What came of reading a head.
@@ -33,6 +33,8 @@ pub(crate) struct Client {
 pub(super) enum HeadRead {
     /// It stands in the scratch.
     Complete,
+    /// It begins a connection of HTTP/2 (RFC 9113 3.4).
+    Http2,
     /// The client has left.
     Gone,
     /// It is not acceptable.
@@ -41,9 +43,9 @@ pub(super) enum HeadRead {
 
 /// How long an idle connection may still send a request when the gateway ends. Closing at once would
 /// meet requests that are on their way.
-const DRAIN_GRACE: Duration = Duration::from_millis(500);
+pub(super) const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// How long a client may go on sending what nobody wants to read.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// And how much of it.
 const LINGER_BYTES: usize = 1024 * 1024;
 /// The largest head, and the CRLF that may stand before it.
@@ -51,27 +53,38 @@ const INPUT_MAX: usize = HEAD_MAX + 1024;
 
 impl Client {
     pub(crate) fn new(open: Open, worker: Rc<Worker>, stream: ClientStream, peer: IpAddr) -> Self {
-        let timer = worker.timers.add();
         Self {
+            alarm: Alarm::new(Rc::clone(&worker)),
             worker,
             stream,
             tunnel: None,
             peer: peer.to_canonical(),
-            address: peer.to_canonical().to_string(),
-            timer,
-            _open: open,
+            address: peer.to_canonical().to_string().into(),
+            open: Rc::new(open),
+        }
+    }
+
+    /// One stream of the connection that the other parts belong to, as if it were a client of its own.
+    pub(super) fn of_stream(
+        stream: ClientStream,
+        worker: &Rc<Worker>,
+        (peer, address): (IpAddr, &Rc<str>),
+        open: &Rc<Open>,
+    ) -> Self {
+        Self {
+            alarm: Alarm::new(Rc::clone(worker)),
+            worker: Rc::clone(worker),
+            stream,
+            tunnel: None,
+            peer,
+            address: Rc::clone(address),
+            open: Rc::clone(open),
         }
     }
 
     /// Whether `deadline` is over; if not, the task is woken when it is.
     pub(crate) fn expired(&self, deadline: Tick, context: &Context<'_>) -> bool {
-        if self.worker.now() >= deadline {
-            return true;
-        }
-        self.worker
-            .timers
-            .set(self.timer, deadline, context.waker());
-        false
+        self.alarm.expired(deadline, context)
     }
 
     /// Waits for the first byte of a request; false when there will be none. A connection that never
@@ -114,6 +127,10 @@ impl Client {
                     match scratch.request.parse(scratch.input.data()) {
                         Ok(true) => return Poll::Ready(HeadRead::Complete),
                         Ok(false) => {}
+                        // Looked for only here, so that HTTP/1.1 does not pay for it.
+                        Err(Refusal::VersionNotSupported) if self.begins_http2(scratch) => {
+                            return Poll::Ready(HeadRead::Http2);
+                        }
                         Err(refusal) => return Poll::Ready(HeadRead::Refused(refusal)),
                     }
                 }
@@ -145,6 +162,12 @@ impl Client {
         .await
     }
 
+    /// Whether the client speaks HTTP/2 without having asked; over TLS it has to ask by ALPN (RFC 9113 3.2).
+    fn begins_http2(&self, scratch: &Scratch) -> bool {
+        matches!(self.stream, ClientStream::Plain(_))
+            && scratch.input.data().starts_with(b"PRI * HTTP/2.0\r\n")
+    }
+
     /// Writes an answer of the gateway itself.
     pub(crate) async fn answer(
         &mut self,
@@ -156,7 +179,7 @@ impl Client {
         let persistence = match scratch.request.version {
             // A client that asked for it is told by write_response; here closing is simpler.
             Version::Http10 => Persistence::Close,
-            Version::Http11 => persistence,
+            Version::Http11 | Version::Http2 => persistence,
         };
         let method = match answer {
             // The head may be that of the request before.
@@ -259,11 +282,5 @@ impl Client {
     /// Resets the connection.
     pub(super) fn reset(self) {
         self.stream.reset_on_close();
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.worker.timers.remove(self.timer);
     }
 }

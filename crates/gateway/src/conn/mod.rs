@@ -5,11 +5,14 @@
 //!                                     |          |        |         |
 //!                                     '----------+--------+---------'--> answer: the gateway's own
 //! ```
+//!
+//! A connection of HTTP/2 is many of these at once, one a stream: `http2`.
 
 mod admit;
 mod answer;
 mod asker;
 mod client;
+mod http2;
 mod stream;
 
 pub(crate) use answer::OwnAnswer;
@@ -35,21 +38,36 @@ pub(crate) enum After {
     Linger,
     /// Another protocol is spoken on it.
     Tunnel,
+    /// It was one of HTTP/2 from the start; its first bytes stand in the scratch.
+    Http2,
     /// It is reset, so that the client does not take a part of an answer for the whole.
     Reset,
 }
 
 /// Serves the connection to its end.
 pub(crate) async fn serve(mut client: Client) {
+    if client.stream.agreed_http2() {
+        return Box::pin(http2::serve(client, Vec::new())).await;
+    }
     let mut first = true;
     while client.wait(first).await {
-        first = false;
         let mut scratch = client.worker.scratch.take();
-        let after = serve_burst(&mut client, &mut scratch).await;
+        let place = match first {
+            true => Place::First,
+            false => Place::Later,
+        };
+        first = false;
+        let after = serve_burst(&mut client, &mut scratch, place).await;
+        if after == After::Http2 {
+            let begun = scratch.input.data().to_vec();
+            client.worker.scratch.give(scratch);
+            // Apart, so that connections of HTTP/1.1 do not carry its size.
+            return Box::pin(http2::serve(client, begun)).await;
+        }
         client.worker.scratch.give(scratch);
         match after {
             After::KeepAlive => {}
-            After::Close => break,
+            After::Close | After::Http2 => break,
             After::Tunnel => {
                 if let Some(tunnel) = client.tunnel.take() {
                     tunnel.run(&mut client).await;
@@ -63,11 +81,20 @@ pub(crate) async fn serve(mut client: Client) {
     client.end().await;
 }
 
+/// Where a head stands among those of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    First,
+    Later,
+}
+
 /// Serves requests while bytes of the next one are there already.
-async fn serve_burst(client: &mut Client, scratch: &mut Scratch) -> After {
+async fn serve_burst(client: &mut Client, scratch: &mut Scratch, mut place: Place) -> After {
     loop {
         match client.read_head(scratch).await {
-            HeadRead::Complete => {}
+            HeadRead::Complete => place = Place::Later,
+            HeadRead::Http2 if place == Place::First => return After::Http2,
+            HeadRead::Http2 => return refuse(client, scratch, Refusal::VersionNotSupported).await,
             HeadRead::Gone => return After::Close,
             HeadRead::Refused(refusal) => return refuse(client, scratch, refusal).await,
         }
@@ -151,7 +178,9 @@ async fn answer_and_skip(
 async fn refuse(client: &mut Client, scratch: &mut Scratch, refusal: Refusal) -> After {
     let answer = OwnAnswer::Refused(refusal);
     match client.answer(scratch, answer, Persistence::Close).await {
-        After::KeepAlive | After::Close | After::Linger | After::Tunnel => After::Linger,
+        After::KeepAlive | After::Close | After::Linger | After::Tunnel | After::Http2 => {
+            After::Linger
+        }
         After::Reset => After::Reset,
     }
 }

@@ -1,5 +1,6 @@
-//! A client's socket, with or without TLS.
+//! What a client's bytes come from: a socket, with or without TLS, or a stream of HTTP/2.
 
+use super::http2::Stream as Http2Stream;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,6 +16,8 @@ pub(crate) enum ClientStream {
     Plain(TcpStream),
     /// The handshake is done.
     Tls(Box<TlsStream<TcpStream>>),
+    /// One request of a connection of HTTP/2: its body can be read, an answer in HTTP/1.1 can be written.
+    Http2(Box<Http2Stream>),
 }
 
 impl ClientStream {
@@ -32,6 +35,33 @@ impl ClientStream {
         match self {
             Self::Plain(_) => "http",
             Self::Tls(_) => "https",
+            Self::Http2(stream) => stream.scheme(),
+        }
+    }
+
+    /// Whether HTTP/2 was agreed on in the handshake (RFC 9113 3.2).
+    pub(super) fn agreed_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Http2(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
+    /// The trailers of the request whose body was read to its end, as lines that end in CRLF. Those of HTTP/1.1
+    /// are dropped.
+    pub(crate) fn take_trailers(&mut self) -> Vec<u8> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => Vec::new(),
+            Self::Http2(stream) => stream.take_trailers(),
+        }
+    }
+
+    /// What is to be sent behind the answer's body: `trailers` are lines that end in CRLF. A client of HTTP/1.1
+    /// has not said that it wants them and gets none (RFC 9110 6.5.1).
+    pub(crate) fn set_trailers(&mut self, trailers: &[u8]) {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => {}
+            Self::Http2(stream) => stream.set_trailers(trailers),
         }
     }
 
@@ -40,6 +70,7 @@ impl ClientStream {
         match self {
             Self::Plain(stream) => stream.poll_read_ready(context).map(|ready| ready.is_ok()),
             Self::Tls(stream) => poll_plaintext(stream, context),
+            Self::Http2(stream) => stream.poll_readable(context),
         }
     }
 
@@ -52,6 +83,8 @@ impl ClientStream {
                 peeked.map(|count| matches!(count, Ok(1..)))
             }
             Self::Tls(stream) => poll_plaintext(stream, context),
+            // Its end can be seen without reading what comes before it.
+            Self::Http2(stream) => stream.poll_left(context).map(|()| false),
         }
     }
 
@@ -60,6 +93,8 @@ impl ClientStream {
         let stream = match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
+            // It is reset by itself when it is dropped before its end.
+            Self::Http2(_) => return,
         };
         // If it fails, the client sees an ordinary end, and a length that does not fit.
         let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
@@ -88,6 +123,7 @@ impl AsyncRead for ClientStream {
                 Pin::new(stream).consume(count);
                 Poll::Ready(Ok(()))
             }
+            Self::Http2(stream) => stream.poll_body(context, room),
         }
     }
 }
@@ -101,6 +137,7 @@ impl AsyncWrite for ClientStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Http2(stream) => stream.poll_write(context, bytes),
         }
     }
 
@@ -112,13 +149,18 @@ impl AsyncWrite for ClientStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Http2(stream) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                stream.poll_write(context, first.map_or(&[], |slice| slice))
+            }
         }
     }
 
     /// TLS keeps what the socket did not take at once; it is gone to the socket when this is ready.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            // HTTP/2 takes no more than it may send.
+            Self::Plain(_) | Self::Http2(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -127,6 +169,7 @@ impl AsyncWrite for ClientStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Http2(stream) => Poll::Ready(stream.end_output()),
         }
     }
 }

@@ -86,6 +86,11 @@ impl Download {
         self.decoder.is_done() && self.buffer.is_empty()
     }
 
+    /// The trailers of the answer, as lines that end in CRLF.
+    pub(crate) fn trailers(&self) -> &[u8] {
+        self.decoder.trailers()
+    }
+
     /// Whether bytes for the client are waiting to be taken by it.
     pub(crate) fn waits_for_client(&self, out: &[u8]) -> bool {
         self.unflushed || self.written < out.len() + self.payload + self.after.len()

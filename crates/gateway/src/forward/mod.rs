@@ -136,7 +136,7 @@ impl Request<'_> {
 fn may_hold(scratch: &Scratch, request: Request<'_>, upload: &Upload) -> bool {
     let head = &scratch.request;
     let small = match head.framing {
-        Framing::None | Framing::Chunked => true,
+        Framing::None | Framing::Chunked | Framing::UntilEnd => true,
         Framing::Length(length) => length <= HELD_BODY_MAX as u64,
     };
     // A client that waits for the backend's consent must not be asked for the body before.
@@ -171,6 +171,8 @@ async fn hold_body(
                         return Poll::Ready(Held::Refused(refusal));
                     }
                 }
+                Poll::Ready(Ok(0))
+                    if upload.end_buffered(&mut client.stream, &mut scratch.request_out) => {}
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Held::Gone),
                 Poll::Pending if client.expired(deadline, context) => {
                     return Poll::Ready(Held::Refused(Refusal::BodyTimeout));
@@ -258,7 +260,7 @@ async fn pass_interim(client: &mut Client, scratch: &mut Scratch, at: usize) -> 
     scratch.response_out.clear();
     // HTTP/1.0 has none (RFC 9110 15.2).
     if let Some(received) = &attempt.received
-        && scratch.request.version == Version::Http11
+        && scratch.request.version != Version::Http10
     {
         write_interim(
             &scratch.response,

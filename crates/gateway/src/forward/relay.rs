@@ -91,6 +91,7 @@ pub(super) async fn relay(
     let after = match ended {
         Ended::Complete => {
             traffic.answer(status);
+            client.stream.set_trailers(download.trailers());
             let address = pick.address();
             pick.finish(Outcome::Answered { status }, now);
             if endpoint_goes_on && download.is_clean() {

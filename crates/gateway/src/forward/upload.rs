@@ -4,6 +4,7 @@ use super::outgoing::poll_write_piece;
 use crate::conn::ClientStream;
 use crate::h1::{BodyDecoder, BodyEncoder, Framing, HEAD_MAX, Refusal};
 use crate::worker::Buffer;
+use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
 
@@ -14,7 +15,7 @@ pub(crate) struct Upload {
     decoder: BodyDecoder,
     encoder: BodyEncoder,
     before: Vec<u8>,
-    after: &'static [u8],
+    after: Cow<'static, [u8]>,
     payload: usize,
     consumed: usize,
     written: usize,
@@ -40,11 +41,11 @@ impl Upload {
         Self {
             decoder: BodyDecoder::request(framing),
             encoder: match framing {
-                Framing::Chunked => BodyEncoder::Chunked,
+                Framing::Chunked | Framing::UntilEnd => BodyEncoder::Chunked,
                 Framing::None | Framing::Length(_) => BodyEncoder::Plain,
             },
             before: Vec::new(),
-            after: b"",
+            after: Cow::Borrowed(b""),
             payload: 0,
             consumed: 0,
             written: 0,
@@ -95,6 +96,16 @@ impl Upload {
         }
     }
 
+    /// The client's stream has ended: true when that is the end of the body, which then stands in `out`.
+    pub(crate) fn end_buffered(&mut self, client: &mut ClientStream, out: &mut Vec<u8>) -> bool {
+        if !self.decoder.may_end_here() {
+            return false;
+        }
+        self.decoder = BodyDecoder::Done;
+        out.extend_from_slice(&self.encoder.end(&client.take_trailers()));
+        true
+    }
+
     /// Goes on as far as it can; ready when the body is complete at the endpoint. `progress` counts
     /// the bytes that came from the client.
     pub(crate) fn poll(
@@ -107,7 +118,7 @@ impl Upload {
     ) -> Poll<Result<(), UploadFailure>> {
         loop {
             if self.consumed > 0 || !self.after.is_empty() {
-                let parts = [&self.before[..], &input.data()[..self.payload], self.after];
+                let parts = [&self.before[..], &input.data()[..self.payload], &self.after];
                 ready!(poll_write_piece(
                     endpoint,
                     context,
@@ -118,7 +129,7 @@ impl Upload {
                 input.consume(self.consumed);
                 self.consumed = 0;
                 self.payload = 0;
-                self.after = b"";
+                self.after = Cow::Borrowed(b"");
             }
             if self.decoder.is_done() {
                 return Poll::Ready(Ok(()));
@@ -127,6 +138,13 @@ impl Upload {
                 input.make_room(HEAD_MAX);
                 let count =
                     ready!(input.poll_fill(client, context)).map_err(|_| UploadFailure::Client)?;
+                if count == 0 && self.decoder.may_end_here() {
+                    self.decoder = BodyDecoder::Done;
+                    self.before.clear();
+                    self.after = self.encoder.end(&client.take_trailers());
+                    self.written = 0;
+                    continue;
+                }
                 if count == 0 {
                     return Poll::Ready(Err(UploadFailure::Client));
                 }
@@ -140,7 +158,7 @@ impl Upload {
                 .map_err(UploadFailure::Refused)?;
             self.before.clear();
             self.encoder.before(decoded.payload, &mut self.before);
-            self.after = self.encoder.after(decoded.payload, decoded.done);
+            self.after = Cow::Borrowed(self.encoder.after(decoded.payload, decoded.done));
             self.payload = decoded.payload;
             self.consumed = decoded.consumed;
             self.written = 0;

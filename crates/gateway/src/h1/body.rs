@@ -2,6 +2,7 @@
 
 use super::chunked::Chunked;
 use super::{Framing, ResponseFraming};
+use std::borrow::Cow;
 
 /// Takes a body out of its framing, keeping its place between reads.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(crate) enum BodyDecoder {
     Length(u64),
     /// Chunks are to come.
     Chunked(Chunked),
-    /// Bytes until the connection ends are to come.
+    /// Bytes until the connection or the HTTP/2 stream ends are to come.
     UntilClose,
 }
 
@@ -41,6 +42,7 @@ impl BodyDecoder {
             Framing::None | Framing::Length(0) => Self::Done,
             Framing::Length(length) => Self::Length(length),
             Framing::Chunked => Self::Chunked(Chunked::new()),
+            Framing::UntilEnd => Self::UntilClose,
         }
     }
 
@@ -56,12 +58,24 @@ impl BodyDecoder {
 
     /// Whether the body is complete.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self, Self::Done)
+        match self {
+            Self::Done => true,
+            Self::Chunked(chunked) => chunked.is_done(),
+            Self::Length(_) | Self::UntilClose => false,
+        }
     }
 
     /// Whether the end of the connection is the end of the body and not a cut.
     pub(crate) fn may_end_here(&self) -> bool {
-        matches!(self, Self::Done | Self::UntilClose)
+        self.is_done() || matches!(self, Self::UntilClose)
+    }
+
+    /// The trailers behind the chunks, as lines that end in CRLF; nothing before the body is complete.
+    pub(crate) fn trailers(&self) -> &[u8] {
+        match self {
+            Self::Chunked(chunked) => chunked.trailers(),
+            Self::Done | Self::Length(_) | Self::UntilClose => b"",
+        }
     }
 
     /// Takes what `buf` holds of the body; the payload is moved to its start.
@@ -84,7 +98,8 @@ impl BodyDecoder {
                     done: *left == 0,
                 }
             }
-            Self::Chunked(chunked) => chunked.decode(buf)?,
+            // It stays what it is, because it holds the trailers.
+            Self::Chunked(chunked) => return chunked.decode(buf),
             Self::UntilClose => Decoded {
                 consumed: buf.len(),
                 payload: buf.len(),
@@ -131,6 +146,14 @@ impl BodyEncoder {
             (Self::Chunked, true, false) => b"\r\n",
             (Self::Chunked, true, true) => b"\r\n0\r\n\r\n",
             (Self::Chunked, false, true) => b"0\r\n\r\n",
+        }
+    }
+
+    /// The end behind the last piece, with `trailers`, lines that end in CRLF, where they can stand.
+    pub(crate) fn end(self, trailers: &[u8]) -> Cow<'static, [u8]> {
+        match (self, trailers) {
+            (Self::Plain, _) | (_, []) => Cow::Borrowed(self.after(0, true)),
+            (Self::Chunked, trailers) => [b"0\r\n", trailers, b"\r\n"].concat().into(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The chunked transfer coding, RFC 9112 7.1, strictly: CRLF only, no white space, extensions bounded
-//! and dropped, trailers checked and dropped (B7 to B10).
+//! and dropped, trailers checked and kept apart from the headers (B7 to B10).
 
 use super::body::{BodyError, Decoded};
 use super::bytes::is_token;
@@ -9,7 +9,8 @@ use super::bytes::is_token;
 pub(crate) struct Chunked {
     state: State,
     extension_bytes: usize,
-    trailer_bytes: usize,
+    /// As lines that end in CRLF.
+    trailers: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ enum State {
 
 /// Extensions over a whole body (B9); nobody uses them, only attackers.
 const EXTENSIONS_MAX: usize = 1024;
-/// Trailers of a body, which are dropped anyway.
+/// Trailers of a body: a status and a few checksums in practice.
 const TRAILERS_MAX: usize = 8 * 1024;
 /// 16 hex digits are 64 bits.
 const DIGITS_MAX: u32 = 16;
@@ -53,7 +54,20 @@ impl Chunked {
                 value: 0,
             },
             extension_bytes: 0,
-            trailer_bytes: 0,
+            trailers: Vec::new(),
+        }
+    }
+
+    /// Whether the last chunk and the trailers were read.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The trailers, once all is read; before that there are none.
+    pub(super) fn trailers(&self) -> &[u8] {
+        match self.is_done() {
+            true => &self.trailers,
+            false => b"",
         }
     }
 
@@ -86,7 +100,7 @@ impl Chunked {
         Ok(Decoded {
             consumed: at,
             payload,
-            done: matches!(self.state, State::Done),
+            done: self.is_done(),
         })
     }
 
@@ -122,26 +136,32 @@ impl Chunked {
             },
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::TrailerStart | State::TrailerName, b) if is_token(b) => {
-                self.count_trailer()?;
+                self.keep_trailer(b)?;
                 State::TrailerName
             }
-            (State::TrailerName, b':') => State::TrailerValue,
-            (State::TrailerValue, b'\r') => State::TrailerLf,
-            (State::TrailerValue, b) if b == b'\t' || !b.is_ascii_control() => {
-                self.count_trailer()?;
+            (State::TrailerName, b':') => {
+                self.keep_trailer(b':')?;
                 State::TrailerValue
             }
-            (State::TrailerLf, b'\n') => State::TrailerStart,
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerValue, b) if b == b'\t' || !b.is_ascii_control() => {
+                self.keep_trailer(b)?;
+                State::TrailerValue
+            }
+            (State::TrailerLf, b'\n') => {
+                self.trailers.extend_from_slice(b"\r\n");
+                State::TrailerStart
+            }
             (State::EndLf, b'\n') => State::Done,
             _ => return Err(BodyError::Chunk),
         })
     }
 
-    fn count_trailer(&mut self) -> Result<(), BodyError> {
-        self.trailer_bytes += 1;
-        match self.trailer_bytes {
-            0..=TRAILERS_MAX => Ok(()),
-            _ => Err(BodyError::Chunk),
+    fn keep_trailer(&mut self, byte: u8) -> Result<(), BodyError> {
+        if self.trailers.len() >= TRAILERS_MAX {
+            return Err(BodyError::Chunk);
         }
+        self.trailers.push(byte);
+        Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod refusal;
 mod request;
 mod response;
 mod rewrite;
+mod trailers;
 
 pub(crate) use body::{BodyDecoder, BodyEncoder};
 pub(crate) use edits::{Edits, append_line};
@@ -33,6 +34,7 @@ pub(crate) use rewrite::{
     ClientSide, Identity, Persistence, Wanted, write_interim, write_request, write_response,
     write_switch,
 };
+pub(crate) use trailers::passable_trailers;
 
 /// The longest head, request or response, in bytes (B16): large enough for every cookie a browser
 /// keeps for a site, small enough that ten thousand half-sent heads fit into memory.

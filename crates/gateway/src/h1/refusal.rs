@@ -134,7 +134,7 @@ impl Refusal {
             Self::MethodTooLong => "the method is longer than 32 characters",
             Self::MethodNotAllowed => "this method is not served by a reverse proxy",
             Self::Version => "the request line does not end in HTTP/1.1",
-            Self::VersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken here",
+            Self::VersionNotSupported => "this version of HTTP is not spoken here in this way",
             Self::TargetByte => "the target holds a byte that must be percent-encoded",
             Self::TargetPercent => "the target holds a broken or forbidden percent-encoding",
             Self::TargetForm => "the target is neither a path nor an http URI",

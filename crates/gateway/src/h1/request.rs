@@ -65,6 +65,8 @@ pub(crate) enum Version {
     Http10,
     #[default]
     Http11,
+    /// The head came in frames and was written down as that of HTTP/1.1.
+    Http2,
 }
 
 /// How a request body is delimited.
@@ -77,6 +79,8 @@ pub(crate) enum Framing {
     Length(u64),
     /// Chunks follow.
     Chunked,
+    /// Everything until the end of the HTTP/2 stream follows.
+    UntilEnd,
 }
 
 impl RequestHead {
@@ -118,7 +122,7 @@ impl RequestHead {
     /// Whether the connection may carry another request after this one.
     pub(crate) fn keeps_alive(&self) -> bool {
         match self.version {
-            Version::Http11 => !self.connection.close,
+            Version::Http11 | Version::Http2 => !self.connection.close,
             Version::Http10 => self.connection.keep_alive && !self.connection.close,
         }
     }

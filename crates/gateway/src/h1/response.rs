@@ -93,7 +93,7 @@ impl ResponseHead {
     pub(crate) fn keeps_alive(&self) -> bool {
         match (self.framing, self.version) {
             (ResponseFraming::UntilClose, _) => false,
-            (_, Version::Http11) => !self.connection.close,
+            (_, Version::Http11 | Version::Http2) => !self.connection.close,
             (_, Version::Http10) => self.connection.keep_alive && !self.connection.close,
         }
     }

@@ -78,7 +78,7 @@ pub(crate) fn write_request(
             Known::ContentLength | Known::Other => true,
             Known::Host => wanted.host.is_none(),
             // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
-            Known::Expect => head.version == Version::Http11 && head.framing != Framing::None,
+            Known::Expect => head.version != Version::Http10 && head.framing != Framing::None,
             Known::Connection
             | Known::HopByHop
             | Known::Identity
@@ -86,7 +86,7 @@ pub(crate) fn write_request(
             | Known::Upgrade => false,
         },
     );
-    if head.framing == Framing::Chunked {
+    if matches!(head.framing, Framing::Chunked | Framing::UntilEnd) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     if head.asks_websocket {
@@ -122,6 +122,8 @@ pub(crate) fn write_response(
         (false, _) => (BodyEncoder::Plain, client.persistence),
         (true, Version::Http11) => (BodyEncoder::Chunked, client.persistence),
         (true, Version::Http10) => (BodyEncoder::Plain, Persistence::Close),
+        // The stream ends it.
+        (true, Version::Http2) => (BodyEncoder::Plain, client.persistence),
     };
     out.reserve(head.length + 64);
     write_status_line(head, buf, out);
@@ -144,6 +146,7 @@ pub(crate) fn write_response(
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     match (persistence, client.version) {
+        (_, Version::Http2) => {}
         (Persistence::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (Persistence::KeepAlive, Version::Http10) => {
             out.extend_from_slice(b"Connection: keep-alive\r\n");

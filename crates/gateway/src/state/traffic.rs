@@ -21,6 +21,8 @@ pub struct Traffic {
     cut: Sharded,
     tls_handshakes: Sharded,
     tls_failures: Sharded,
+    http2_connections: Sharded,
+    http2_floods: Sharded,
 }
 
 /// Shows [`Traffic`] to whoever asks for metrics.
@@ -58,6 +60,16 @@ impl Traffic {
         self.tls_failures.add(1);
     }
 
+    /// A client speaks HTTP/2.
+    pub(crate) fn http2_connection(&self) {
+        self.http2_connections.add(1);
+    }
+
+    /// A connection of HTTP/2 was ended because its client makes work for nobody at speed.
+    pub(crate) fn http2_flood(&self) {
+        self.http2_floods.add(1);
+    }
+
     pub(crate) fn connection_begins(&self) {
         self.connections.add(1);
         self.connections_total.add(1);
@@ -92,6 +104,8 @@ impl Traffic {
             "answers_cut": self.cut.sum(),
             "tls_handshakes": self.tls_handshakes.sum(),
             "tls_failures": self.tls_failures.sum(),
+            "http2_connections": self.http2_connections.sum(),
+            "http2_floods": self.http2_floods.sum(),
         })
     }
 }
@@ -146,6 +160,16 @@ impl Collector for TrafficMetrics {
                 "gateway_tls_failures",
                 "TLS handshakes with clients that did not",
                 &traffic.tls_failures,
+            ),
+            (
+                "gateway_http2_connections",
+                "Connections of clients that speak HTTP/2",
+                &traffic.http2_connections,
+            ),
+            (
+                "gateway_http2_floods",
+                "Connections of HTTP/2 ended because the client made work for nobody at speed",
+                &traffic.http2_floods,
             ),
         ];
         for (name, help, counter) in counters {

@@ -16,7 +16,7 @@ pub(crate) fn server_config(shared: &Arc<Shared>) -> Result<Arc<ServerConfig>, r
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Resolver(Arc::clone(shared))));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = Ticketer::new()?;
     // One ticket is enough for clients that keep connections; each costs bytes in every handshake.
     config.send_tls13_tickets = 1;

@@ -1,8 +1,8 @@
 //! TLS towards clients: which certificate a client sees, and the handshake's rules.
 //!
 //! Certificates are part of the table: a new snapshot changes them for the next handshake and leaves open
-//! connections alone. TLS 1.2 and 1.3 with rustls' defaults; HTTP/1.1 by ALPN (RFC 7301). Session tickets are
-//! sealed with keys that change every few hours and live in this process only, so a restart costs full handshakes.
+//! connections alone. TLS 1.2 and 1.3 with rustls' defaults; HTTP/2 before HTTP/1.1 by ALPN (RFC 7301). Session tickets
+//! are sealed with keys that change every few hours and live in this process only, so a restart costs full handshakes.
 
 mod certificates;
 mod config;

@@ -80,6 +80,16 @@ impl Buffer {
         true
     }
 
+    /// Puts `bytes` behind the data, however long they are.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        let end = self.end + bytes.len();
+        if end > self.bytes.len() {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[self.end..end].copy_from_slice(bytes);
+        self.end = end;
+    }
+
     /// Reads once from `stream` behind the data; there must be room. Zero bytes: the peer has closed.
     pub(crate) fn poll_fill(
         &mut self,

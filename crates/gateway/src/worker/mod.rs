@@ -13,7 +13,7 @@ pub(crate) use buffer::{BUFFER_LEN, Buffer};
 pub(crate) use listen::{Port, bind, connections_max};
 pub(crate) use run::{Listener, Plan, is_exhaustion, spawn};
 pub(crate) use scratch::{Scratch, ScratchPool};
-pub(crate) use timers::{TimerKey, Timers};
+pub(crate) use timers::{Alarm, Timers};
 
 use crate::state::Shared;
 use crate::table::Table;

@@ -4,8 +4,10 @@
 //! a store; the worker looks at all of them every few milliseconds while requests are in flight, four
 //! times a second otherwise. Deadlines are therefore late by up to that much, never early.
 
+use super::Worker;
 use std::cell::RefCell;
-use std::task::Waker;
+use std::rc::Rc;
+use std::task::{Context, Waker};
 use tidegate_runtime::Tick;
 
 /// The deadlines of a worker's connections.
@@ -16,7 +18,14 @@ pub(crate) struct Timers {
 
 /// A connection's place among them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TimerKey(usize);
+struct TimerKey(usize);
+
+/// A place among the deadlines of a worker; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    worker: Rc<Worker>,
+    key: TimerKey,
+}
 
 #[derive(Debug, Default)]
 struct Slots {
@@ -30,8 +39,30 @@ struct Entry {
     waker: Option<Waker>,
 }
 
+impl Alarm {
+    pub(crate) fn new(worker: Rc<Worker>) -> Self {
+        let key = worker.timers.add();
+        Self { worker, key }
+    }
+
+    /// Whether `deadline` is over; if not, the task is woken when it is.
+    pub(crate) fn expired(&self, deadline: Tick, context: &Context<'_>) -> bool {
+        if self.worker.now() >= deadline {
+            return true;
+        }
+        self.worker.timers.set(self.key, deadline, context.waker());
+        false
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.worker.timers.remove(self.key);
+    }
+}
+
 impl Timers {
-    pub(crate) fn add(&self) -> TimerKey {
+    fn add(&self) -> TimerKey {
         let mut slots = self.slots.borrow_mut();
         let entry = Entry {
             deadline: Tick::END,
@@ -50,7 +81,7 @@ impl Timers {
     }
 
     /// Gives the place back; the key must not be used again.
-    pub(crate) fn remove(&self, key: TimerKey) {
+    fn remove(&self, key: TimerKey) {
         let mut slots = self.slots.borrow_mut();
         slots.entries[key.0] = Entry {
             deadline: Tick::END,
@@ -60,7 +91,7 @@ impl Timers {
     }
 
     /// Wakes `waker` once, soon after `deadline`; replaces what was set before.
-    pub(crate) fn set(&self, key: TimerKey, deadline: Tick, waker: &Waker) {
+    fn set(&self, key: TimerKey, deadline: Tick, waker: &Waker) {
         let entry = &mut self.slots.borrow_mut().entries[key.0];
         entry.deadline = deadline;
         match &mut entry.waker {

@@ -173,14 +173,32 @@ fn whole(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
     if text.contains("transfer-encoding: chunked") {
-        let end = buffer[head..].windows(5).position(|w| w == b"0\r\n\r\n")?;
-        return Some(head + end + 5);
+        return chunks_end(buffer, head);
     }
     let length: usize = text
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
         .map_or(0, |n| n.trim().parse().unwrap());
     (buffer.len() >= head + length).then_some(head + length)
+}
+
+/// Where the chunks and trailers that begin at `at` end.
+fn chunks_end(buffer: &[u8], mut at: usize) -> Option<usize> {
+    let line = |at: usize| Some(at + buffer.get(at..)?.windows(2).position(|w| w == b"\r\n")? + 2);
+    loop {
+        let data = line(at)?;
+        let digits = String::from_utf8_lossy(&buffer[at..data - 2]).into_owned();
+        let size = usize::from_str_radix(&digits, 16).unwrap();
+        if size > 0 {
+            at = data + size + 2;
+            continue;
+        }
+        at = data;
+        while line(at)? > at + 2 {
+            at = line(at)?;
+        }
+        return Some(at + 2);
+    }
 }
 
 /// A gateway, and the feed it listens to.
