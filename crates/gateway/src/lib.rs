@@ -1,4 +1,4 @@
-//! The L7 data plane: HTTP/1.1 and HTTP/2 in, HTTP/1.1 out, and never a request lost that could have been served.
+//! The L7 data plane: HTTP/1.1 and HTTP/2 on both sides, and never a request lost that could have been served.
 //!
 //! ```text
 //! Gateway ── worker threads ── conn (one task a client's connection)
@@ -18,7 +18,7 @@
 //! disk, whether or not anybody is there to send another. What HTTP it accepts and why is in `h1`; when a
 //! request is sent again, in `forward/exchange.rs`.
 //!
-//! Not here yet: HTTP/2 and TLS towards backends, upgrades to anything but WebSocket, access logs.
+//! Not here yet: TLS towards backends, upgrades to anything but WebSocket, access logs.
 
 pub mod budget;
 pub mod choose;

@@ -13,12 +13,32 @@ pub struct Backend {
     /// Which clusters serve, in which order.
     #[serde(default)]
     pub placement: Placement,
+    /// What is spoken to endpoints.
+    #[serde(default, skip_serializing_if = "Protocol::is_default")]
+    pub protocol: Protocol,
     /// How the gateway judges endpoints.
     #[serde(default)]
     pub health: HealthPolicy,
     /// The ready endpoints of each cluster, sorted by address. A cluster without any may be absent.
     #[serde(default)]
     pub clusters: BTreeMap<ClusterName, Vec<Endpoint>>,
+}
+
+/// What a backend's endpoints speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 3.3): gRPC.
+    H2c,
+}
+
+impl Protocol {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One ready pod port.

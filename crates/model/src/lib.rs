@@ -30,8 +30,8 @@ mod snapshot;
 mod tls;
 
 pub use backend::{
-    ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Return, Tier,
-    TierMember, Weight,
+    ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Protocol, Return,
+    Tier, TierMember, Weight,
 };
 pub use cidr::{Cidr, InvalidCidr};
 pub use filter::{

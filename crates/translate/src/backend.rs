@@ -6,7 +6,9 @@ use crate::policy::{Effective, Policies};
 use crate::{Freshness, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_api::cluster::Traffic;
-use tidegate_model::{Backend, BackendId, ClusterName, Placement, Tier, TierMember, Weight};
+use tidegate_model::{
+    Backend, BackendId, ClusterName, Placement, Protocol, Tier, TierMember, Weight,
+};
 
 /// The backends that routes have asked for so far.
 pub(crate) struct Backends<'a> {
@@ -25,10 +27,12 @@ pub(crate) struct ServiceRef {
 
 /// What became of a [`ServiceRef`].
 pub(crate) enum Resolved {
-    /// A backend, perhaps without endpoints. `without_port` are clusters whose Service lacks the port.
+    /// A backend, perhaps without endpoints. `without_port` are clusters whose Service lacks the port;
+    /// `unlike` are those that do not say, as others do, that it speaks HTTP/2.
     Backend {
         id: BackendId,
         without_port: Vec<ClusterName>,
+        unlike: Vec<ClusterName>,
     },
     /// No attached cluster has the Service. `unseen` are clusters that might.
     NoService { unseen: Vec<ClusterName> },
@@ -66,13 +70,18 @@ impl<'a> Backends<'a> {
         let mut clusters = BTreeMap::new();
         let mut without_port = Vec::new();
         let mut unseen = Vec::new();
+        let mut unlike = Vec::new();
         for cluster in &class.clusters {
             let Some(member) = self.fleet.clusters.get(cluster) else {
                 continue;
             };
             match member.resolve(&service.namespace, &service.name, &service.port) {
-                PortIn::Endpoints(endpoints) => {
+                PortIn::Endpoints(endpoints, protocol) => {
                     clusters.insert(cluster.clone(), endpoints);
+                    match protocol {
+                        Protocol::Http1 => unlike.push(cluster.clone()),
+                        Protocol::H2c => {}
+                    }
                 }
                 PortIn::NoPort => without_port.push(cluster.clone()),
                 PortIn::NoService if member.freshness == Freshness::Never => {
@@ -88,24 +97,38 @@ impl<'a> Backends<'a> {
                 Resolved::NoPort
             };
         }
+        // The same application in all of them: whoever says nothing has been forgotten.
+        let protocol = match unlike.len() == clusters.len() {
+            true => Protocol::Http1,
+            false => Protocol::H2c,
+        };
+        if protocol == Protocol::Http1 {
+            unlike.clear();
+        }
         if !self.built.contains_key(&id) {
             let policy =
                 own_policy.or_else(|| self.policies.of_service(&service.namespace, &service.name));
-            let backend = self.build(class, policy, clusters);
+            let backend = self.build(class, policy, protocol, clusters);
             self.built.insert(id.clone(), backend);
         }
-        Resolved::Backend { id, without_port }
+        Resolved::Backend {
+            id,
+            without_port,
+            unlike,
+        }
     }
 
     fn build(
         &self,
         class: &Class,
         policy: Option<&Effective>,
+        protocol: Protocol,
         clusters: BTreeMap<ClusterName, Vec<tidegate_model::Endpoint>>,
     ) -> Backend {
         let policy = policy.cloned().unwrap_or_default();
         Backend {
             placement: self.placement(class, policy.placement),
+            protocol,
             health: policy.health,
             clusters,
         }

@@ -7,7 +7,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use tidegate_api::cluster::Traffic;
-use tidegate_model::{ClusterName, Endpoint};
+use tidegate_model::{ClusterName, Endpoint, Protocol};
 
 /// All clusters of the fleet, looked up by name.
 pub(crate) struct Fleet<'a> {
@@ -33,7 +33,7 @@ pub(crate) enum PortRef {
 pub(crate) enum PortIn {
     NoService,
     NoPort,
-    Endpoints(Vec<Endpoint>),
+    Endpoints(Vec<Endpoint>, Protocol),
 }
 
 impl<'a> Fleet<'a> {
@@ -157,7 +157,16 @@ impl<'a> Member<'a> {
                 collect_ready(slice, number, &mut endpoints);
             }
         }
-        PortIn::Endpoints(endpoints.into_iter().collect())
+        let protocol = protocol(service_port.app_protocol.as_deref());
+        PortIn::Endpoints(endpoints.into_iter().collect(), protocol)
+    }
+}
+
+/// What `appProtocol` says (GEP-1911). `grpc` is no name of a standard, but the one that people write.
+fn protocol(app_protocol: Option<&str>) -> Protocol {
+    match app_protocol {
+        Some("kubernetes.io/h2c" | "grpc") => Protocol::H2c,
+        Some(_) | None => Protocol::Http1,
     }
 }
 

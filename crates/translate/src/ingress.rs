@@ -322,7 +322,25 @@ impl<'a> Mine<'a> {
             port,
         };
         match backends.resolve(self.class, object, &wanted) {
-            Resolved::Backend { id, without_port } => {
+            Resolved::Backend {
+                id,
+                without_port,
+                unlike,
+            } => {
+                for cluster in unlike {
+                    let text = format!(
+                        "Service {} in cluster {cluster} does not say appProtocol: kubernetes.io/h2c at port {} \
+                         as other clusters do: its endpoints are asked in HTTP/2 as well",
+                        quote(&wanted.name),
+                        wanted.port
+                    );
+                    diagnostics.warning(
+                        object,
+                        format!("{field}.service.port"),
+                        Reason::InvalidBackend,
+                        text,
+                    );
+                }
                 for cluster in without_port {
                     let text = format!(
                         "Service {} in cluster {cluster} has no port {}: that cluster gets no requests",

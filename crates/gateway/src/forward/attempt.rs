@@ -3,14 +3,14 @@
 use super::outgoing::poll_write_piece;
 use crate::choose::Pick;
 use crate::h1::{Asked, BadResponse, ResponseHead};
-use crate::upstream::{poll_connected, start_connect};
+use crate::upstream::{EndpointStream, start_connect};
 use crate::worker::{Buffer, Worker, is_exhaustion};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tidegate_model::Protocol;
 use tidegate_runtime::Tick;
-use tokio::net::TcpStream;
 
 /// An attempt under way. Dropping it closes its connection.
 #[derive(Debug)]
@@ -18,13 +18,15 @@ pub(crate) struct Attempt {
     /// The endpoint, and the account of this attempt with it.
     pub(crate) pick: Pick,
     /// The connection.
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: EndpointStream,
     /// What the endpoint has sent so far; `None` while that is nothing.
     pub(crate) received: Option<Buffer>,
     /// Bytes of the request that the kernel has taken.
     pub(crate) written: usize,
     /// The connection was used before.
     pub(crate) reused: bool,
+    /// More of the body was sent on it than another attempt could send again.
+    pub(crate) fed: bool,
     /// When it began.
     pub(crate) begun: Tick,
     /// When the connection must be there; after that, when the first byte of the answer should be.
@@ -119,12 +121,22 @@ impl Attempt {
             Connection::New => None,
             Connection::Kept => worker.pools.take(address, now),
         };
-        let reused = kept.is_some();
-        let stream = match kept.map_or_else(|| start_connect(address), Ok) {
-            Ok(stream) => stream,
+        let opened = match (pick.endpoint().protocol(), kept) {
+            (Protocol::Http1, Some(kept)) => Ok((EndpointStream::Plain(kept), true)),
+            (Protocol::Http1, None) => {
+                start_connect(address).map(|new| (EndpointStream::Plain(new), false))
+            }
+            // One that has failed is not among them any more.
+            (Protocol::H2c, _) => worker.links.begin(address, connect).map(|stream| {
+                let connected = stream.is_connected();
+                (EndpointStream::Http2(Box::new(stream)), connected)
+            }),
+        };
+        let (stream, connected) = match opened {
+            Ok(opened) => opened,
             Err(error) => return Err((pick, start_error(&error))),
         };
-        let (state, deadline) = match reused {
+        let (state, deadline) = match connected {
             true => (State::Sending, Tick::END),
             false => (State::Connecting, now + connect),
         };
@@ -133,7 +145,9 @@ impl Attempt {
             stream,
             received: None,
             written: 0,
-            reused,
+            // The second time it is not the connection's fault.
+            reused: connected && connection == Connection::Kept,
+            fed: false,
             begun: now,
             deadline,
             is_covered: false,
@@ -156,6 +170,11 @@ impl Attempt {
         self.state == State::Waiting
     }
 
+    /// Whether the endpoint has done nothing with the request, so that any request may be sent to another.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        self.written == 0 || (self.stream.is_unprocessed() && !self.fed)
+    }
+
     /// Drops a 1xx head of `length` bytes, to look for the next.
     pub(crate) fn skip_head(&mut self, length: usize) {
         if let Some(received) = &mut self.received {
@@ -173,7 +192,7 @@ impl Attempt {
         response: &mut ResponseHead,
     ) -> Poll<Progress> {
         if self.state == State::Connecting {
-            if ready!(poll_connected(&self.stream, context)).is_err() {
+            if ready!(self.stream.poll_connected(context)).is_err() {
                 return Poll::Ready(Progress::Failed(Failure::Connect));
             }
             self.state = State::Sending;

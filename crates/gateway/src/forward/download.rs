@@ -3,16 +3,16 @@
 use super::outgoing::poll_write_piece;
 use crate::conn::ClientStream;
 use crate::h1::{BodyDecoder, BodyEncoder, ResponseFraming};
+use crate::upstream::EndpointStream;
 use crate::worker::{BUFFER_LEN, Buffer};
 use std::task::{Context, Poll, ready};
-use tokio::net::TcpStream;
 
 /// An answer, taken out of the endpoint's framing and put into the client's piece by piece. One piece
 /// at a time: nothing is read from the endpoint before the client has taken the last.
 #[derive(Debug)]
 pub(crate) struct Download {
     /// The endpoint's connection.
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: EndpointStream,
     /// Bytes from the endpoint.
     pub(crate) buffer: Buffer,
     decoder: BodyDecoder,
@@ -47,7 +47,7 @@ impl Download {
     /// # Errors
     /// The start of the body breaks its framing; nothing has been sent.
     pub(crate) fn begin(
-        stream: TcpStream,
+        stream: EndpointStream,
         buffer: Buffer,
         framing: ResponseFraming,
         encoder: BodyEncoder,

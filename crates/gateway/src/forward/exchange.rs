@@ -200,7 +200,7 @@ impl<'a> Exchange<'a> {
     fn fail(&mut self, at: usize, failure: Failure, worker: &Worker, scratch: &mut Scratch) {
         let now = worker.now();
         let attempt = scratch.attempts.remove(at);
-        let unsent = attempt.written == 0;
+        let unsent = attempt.is_unprocessed();
         let stale = attempt.reused && failure == Failure::Closed && attempt.received.is_none();
         if stale && (self.rules.repeatable || unsent) {
             let connect = self.rules.settings.timeouts.connect;

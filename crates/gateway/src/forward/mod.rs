@@ -66,6 +66,11 @@ pub(crate) async fn forward(
             }
         }
     }
+    if scratch.request.version == Version::Http2
+        && let Err(refusal) = take_what_is_there(client, scratch, &mut upload).await
+    {
+        return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
+    }
     let rules = Rules {
         to: request.to,
         settings: request.settings,
@@ -185,6 +190,30 @@ async fn hold_body(
     .await
 }
 
+/// Moves what has come of the body behind the head in `request_out`. In HTTP/2 a small body often comes with its
+/// head, and then all of the request is at hand for an endpoint that must be sent it again.
+async fn take_what_is_there(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    upload: &mut Upload,
+) -> Result<(), Refusal> {
+    let limit = scratch.request_out.len() + HELD_BODY_MAX;
+    poll_fn(|context| {
+        let (input, out) = (&mut scratch.input, &mut scratch.request_out);
+        while !upload.is_done() && out.len() < limit {
+            input.make_room(HEAD_MAX);
+            match input.poll_fill(&mut client.stream, context) {
+                Poll::Ready(Ok(1..)) => upload.take_buffered(input, out)?,
+                Poll::Ready(Ok(0)) if upload.end_buffered(&mut client.stream, out) => {}
+                // Whoever sends the rest finds out.
+                Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
+}
+
 /// What can happen until there is an answer.
 enum Event {
     /// This attempt has the head of the final answer.
@@ -226,7 +255,10 @@ async fn next_turn(
                 && attempt.has_sent()
             {
                 let (stream, input) = (&mut client.stream, &mut scratch.input);
-                match upload.poll(context, stream, input, &mut attempt.stream, &mut progress) {
+                let before = (upload.bytes, upload.is_done());
+                let fed = upload.poll(context, stream, input, &mut attempt.stream, &mut progress);
+                attempt.fed |= before != (upload.bytes, upload.is_done());
+                match fed {
                     Poll::Pending => {}
                     Poll::Ready(Ok(())) => exchange.sent_all(worker.now()),
                     // It may still answer.

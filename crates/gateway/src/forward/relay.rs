@@ -7,10 +7,10 @@ use crate::choose::Pick;
 use crate::conn::{After, Client, OwnAnswer};
 use crate::h1::{ClientSide, Edits, Persistence, write_response, write_switch};
 use crate::health::Outcome;
+use crate::upstream::EndpointStream;
 use crate::worker::{Buffer, Scratch};
 use std::future::poll_fn;
 use std::task::Poll;
-use tokio::net::TcpStream;
 
 /// How the relay ended.
 enum Ended {
@@ -31,6 +31,11 @@ pub(super) async fn relay(
 ) -> After {
     let winner = scratch.attempts.remove(winner);
     give_up_others(client, scratch);
+    if !winner.has_sent() {
+        // The endpoint answers before it has taken the request; it may want the rest, and until it has that its
+        // connection carries no other.
+        upload.resume(&scratch.request_out[winner.written..]);
+    }
     let Attempt {
         pick,
         stream,
@@ -94,8 +99,11 @@ pub(super) async fn relay(
             client.stream.set_trailers(download.trailers());
             let address = pick.address();
             pick.finish(Outcome::Answered { status }, now);
-            if endpoint_goes_on && download.is_clean() {
-                let (worker, stream) = (&client.worker, download.stream);
+            if endpoint_goes_on
+                && download.is_clean()
+                && let EndpointStream::Plain(stream) = download.stream
+            {
+                let worker = &client.worker;
                 let jitter = (worker.random() >> 32) as u32;
                 worker.pools.give(address, stream, now, jitter);
             }
@@ -122,7 +130,7 @@ async fn switch(
     client: &mut Client,
     scratch: &mut Scratch,
     pick: Pick,
-    endpoint: TcpStream,
+    endpoint: EndpointStream,
     mut down: Buffer,
 ) -> After {
     let status = scratch.response.status;

@@ -1,6 +1,7 @@
 //! Bytes both ways after a switch of protocols (RFC 9110 7.8), until one side has enough.
 
 use crate::conn::{Client, ClientStream};
+use crate::upstream::EndpointStream;
 use crate::worker::{BUFFER_LEN, Buffer, ScratchPool};
 use std::future::poll_fn;
 use std::io;
@@ -8,13 +9,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 /// An endpoint's connection that speaks something else than HTTP from now on. It holds buffers only while there
 /// are bytes in them: most of these connections are silent most of the time.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    endpoint: TcpStream,
+    endpoint: EndpointStream,
     up: Way,
     down: Way,
 }
@@ -36,9 +36,9 @@ trait Readable: AsyncRead + Unpin {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<bool>;
 }
 
-impl Readable for TcpStream {
+impl Readable for EndpointStream {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        self.poll_read_ready(context).map(|ready| ready.is_ok())
+        EndpointStream::poll_readable(self, context)
     }
 }
 
@@ -50,7 +50,7 @@ impl Readable for ClientStream {
 
 impl Tunnel {
     /// `up` and `down` hold what came from the client and from the endpoint behind the switch.
-    pub(crate) fn new(endpoint: TcpStream, up: Buffer, down: Buffer) -> Self {
+    pub(crate) fn new(endpoint: EndpointStream, up: Buffer, down: Buffer) -> Self {
         let way = |buffer: Buffer| Way {
             buffer: Some(buffer),
             ..Way::default()

@@ -3,10 +3,10 @@
 use super::outgoing::poll_write_piece;
 use crate::conn::ClientStream;
 use crate::h1::{BodyDecoder, BodyEncoder, Framing, HEAD_MAX, Refusal};
+use crate::upstream::EndpointStream;
 use crate::worker::Buffer;
 use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
-use tokio::net::TcpStream;
 
 /// A request body, taken out of the client's framing and put into the backend's piece by piece. One
 /// piece at a time: nothing is read from the client before the endpoint has taken the last.
@@ -96,6 +96,17 @@ impl Upload {
         }
     }
 
+    /// Takes over `rest` of what an attempt was to send, which has its answer already.
+    pub(crate) fn resume(&mut self, rest: &[u8]) {
+        debug_assert!(
+            self.consumed == 0 && self.after.is_empty(),
+            "nothing was fed yet"
+        );
+        self.before.clear();
+        self.after = rest.to_vec().into();
+        self.written = 0;
+    }
+
     /// The client's stream has ended: true when that is the end of the body, which then stands in `out`.
     pub(crate) fn end_buffered(&mut self, client: &mut ClientStream, out: &mut Vec<u8>) -> bool {
         if !self.decoder.may_end_here() {
@@ -113,7 +124,7 @@ impl Upload {
         context: &mut Context<'_>,
         client: &mut ClientStream,
         input: &mut Buffer,
-        endpoint: &mut TcpStream,
+        endpoint: &mut EndpointStream,
         progress: &mut usize,
     ) -> Poll<Result<(), UploadFailure>> {
         loop {

@@ -7,7 +7,7 @@ use super::silence::{self, ENDPOINT_REQUESTS, Evidence, PATIENCE_MIN, SUSPICION_
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use tidegate_model::{PassiveCheck, Probe, Return};
+use tidegate_model::{PassiveCheck, Probe, Protocol, Return};
 use tidegate_runtime::Tick;
 
 /// The share, of its full one, that a returning endpoint begins with.
@@ -64,6 +64,7 @@ pub enum Unavailable {
 pub struct EndpointState {
     id: EndpointId,
     address: SocketAddr,
+    protocol: Protocol,
     cluster: Arc<ClusterState>,
     backend: Weak<BackendHealth>,
     traffic: Padded<Traffic>,
@@ -112,17 +113,24 @@ impl EndpointState {
     pub(super) fn new(
         id: EndpointId,
         address: SocketAddr,
+        protocol: Protocol,
         cluster: Arc<ClusterState>,
         backend: Weak<BackendHealth>,
     ) -> Self {
         Self {
             id,
             address,
+            protocol,
             cluster,
             backend,
             traffic: Padded::default(),
             verdict: Verdict::default(),
         }
+    }
+
+    /// What it speaks; one that changes that is another endpoint.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// Its name in this process.

@@ -7,6 +7,7 @@
 //!
 //! * A **suspect** ([`super::silence`]) must say something before it is trusted again. Where the check is TCP
 //!   it is asked `OPTIONS *`, HTTP's own "ping" (RFC 9110 9.3.7): any byte will do.
+//!   In HTTP/2 a connection is begun instead, to which a server must say something (RFC 9113 3.4).
 //! * An **ejected** endpoint is asked the same. If it answered with a server error (500, 502, 503, 504) and then
 //!   without, what failed was seen to work again, and the ejection ends before its time. If its answer never
 //!   was an error, it tells nothing and the ejection takes its time.
@@ -23,7 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_model::{ActiveCheck, Probe};
+use tidegate_model::{ActiveCheck, Probe, Protocol};
 use tidegate_runtime::{Clock, Tick};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,6 +37,10 @@ pub const PROBES_MAX: usize = 256;
 const TICK: Duration = Duration::from_millis(10);
 /// A suspect or ejected endpoint is asked at least this often: its return should not wait for the interval.
 const DOUBT_INTERVAL: Duration = Duration::from_millis(500);
+/// The preface and empty SETTINGS.
+const HTTP2_START: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// What a status line has at least; less of an answer tells nothing yet.
+const STATUS_LEN: usize = 12;
 /// More of an answer than its first line is not read.
 const ANSWER_LEN_MAX: usize = 1024;
 
@@ -127,7 +132,14 @@ struct Task {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Question {
     Connect,
-    Http { request: String, ping: bool },
+    Http {
+        request: String,
+        ping: bool,
+    },
+    /// GET, in HTTP/2.
+    Http2 {
+        uri: String,
+    },
 }
 
 /// What came of a probe.
@@ -233,13 +245,21 @@ impl Target {
                     true => address.to_string(),
                     false => host.clone(),
                 };
-                Question::Http {
-                    request: request("GET", path, &host),
-                    ping: false,
+                match self.endpoint.protocol() {
+                    Protocol::Http1 => Question::Http {
+                        request: request("GET", path, &host),
+                        ping: false,
+                    },
+                    Protocol::H2c => Question::Http2 {
+                        uri: format!("http://{host}{path}"),
+                    },
                 }
             }
             Probe::Tcp | Probe::None if doubted => Question::Http {
-                request: request("OPTIONS", "*", &address.to_string()),
+                request: match self.endpoint.protocol() {
+                    Protocol::Http1 => request("OPTIONS", "*", &address.to_string()),
+                    Protocol::H2c => HTTP2_START.to_owned(),
+                },
                 ping: true,
             },
             Probe::Tcp | Probe::None => Question::Connect,
@@ -322,6 +342,14 @@ impl Task {
                         ping: *ping,
                     })
                 }
+                Question::Http2 { uri } => {
+                    let status = get_http2(stream, uri).await;
+                    let status = status.map_err(io::Error::other)?;
+                    Ok(Answer::Status {
+                        status,
+                        ping: false,
+                    })
+                }
             }
         })
         .await;
@@ -343,11 +371,26 @@ async fn read_status(stream: &mut TcpStream) -> io::Result<u16> {
             Ok(0) | Err(_) => break,
             Ok(read) => filled += read,
         }
-        if let Some(status) = status(&answer[..filled]) {
-            return Ok(status);
+        if filled >= STATUS_LEN {
+            break;
         }
     }
-    Ok(0)
+    Ok(status(&answer[..filled]).unwrap_or(0))
+}
+
+/// The status of an answer to GET in HTTP/2.
+async fn get_http2(stream: TcpStream, uri: &str) -> Result<u16, h2::Error> {
+    let (send, connection) = h2::client::handshake(stream).await?;
+    let ask = async {
+        let mut request = http::Request::new(());
+        *request.uri_mut() = uri.parse().unwrap_or_default();
+        let (answer, _) = send.ready().await?.send_request(request, true)?;
+        Ok(answer.await?.status().as_u16())
+    };
+    tokio::select! {
+        status = ask => status,
+        ended = connection => Err(ended.err().unwrap_or_else(|| h2::Reason::CANCEL.into())),
+    }
 }
 
 /// `HTTP/1.x NNN`

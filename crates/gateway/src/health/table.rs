@@ -99,10 +99,11 @@ impl HealthTable {
             let state = self.cluster(&mut entries, cluster);
             for endpoint in listed {
                 let entry = match known.get(&(cluster, endpoint.address)) {
-                    Some(entry) => Arc::clone(entry),
-                    None => Arc::new(EndpointState::new(
+                    Some(entry) if entry.protocol() == backend.protocol => Arc::clone(entry),
+                    Some(_) | None => Arc::new(EndpointState::new(
                         EndpointId(self.next_id.fetch_add(1, Relaxed)),
                         endpoint.address,
+                        backend.protocol,
                         Arc::clone(&state),
                         Arc::downgrade(&health),
                     )),

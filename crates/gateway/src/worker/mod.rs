@@ -17,7 +17,7 @@ pub(crate) use timers::{Alarm, Timers};
 
 use crate::state::Shared;
 use crate::table::Table;
-use crate::upstream::Pools;
+use crate::upstream::{Links, Pools};
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -34,6 +34,7 @@ pub(crate) type PinnedTable = Rc<Arc<Table>>;
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pools: Pools,
+    pub(crate) links: Links,
     pub(crate) scratch: ScratchPool,
     pub(crate) timers: Timers,
     clock: Clock,
@@ -55,6 +56,7 @@ impl Worker {
         Self {
             shared,
             pools: Pools::default(),
+            links: Links::new(clock),
             scratch: ScratchPool::default(),
             timers: Timers::default(),
             clock,

@@ -208,6 +208,7 @@ async fn tick(worker: Rc<Worker>) {
         if now.since(swept) >= SWEEP {
             swept = now;
             worker.pools.sweep(now);
+            worker.links.sweep(now);
             // Lets go of a table that is no longer in use, though no request comes to see it.
             drop(worker.table());
         }

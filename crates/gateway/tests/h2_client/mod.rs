@@ -109,12 +109,11 @@ pub async fn rest(answer: Response<RecvStream>) -> Result<Whole, h2::Error> {
 pub async fn send_all(stream: &mut SendStream<Bytes>, mut body: Bytes, end: bool) {
     while !body.is_empty() {
         stream.reserve_capacity(body.len());
-        let room = in_time(std::future::poll_fn(|context| {
-            stream.poll_capacity(context)
-        }))
-        .await
-        .unwrap()
-        .unwrap();
+        while stream.capacity() == 0 {
+            let more = std::future::poll_fn(|context| stream.poll_capacity(context));
+            in_time(more).await.unwrap().unwrap();
+        }
+        let room = stream.capacity();
         let piece = body.split_to(room.min(body.len()));
         stream.send_data(piece, end && body.is_empty()).unwrap();
     }

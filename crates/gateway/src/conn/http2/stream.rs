@@ -27,6 +27,8 @@ pub(crate) struct Stream {
     trailers: HeaderMap,
     /// The client has reset the stream, or has broken it.
     left: bool,
+    /// Reading has failed, and must not be taken for an end later.
+    failed: bool,
 }
 
 /// How far the answer is.
@@ -59,6 +61,7 @@ impl Stream {
             answer: Answer::Head(respond),
             trailers: HeaderMap::new(),
             left: false,
+            failed: false,
         }
     }
 
@@ -130,6 +133,9 @@ impl Stream {
 
     /// Waits until there is a piece of the body, or, when there is none after that, its end.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.failed {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         while self.piece.is_empty() {
             match ready!(self.body.poll_data(context)) {
                 Some(Ok(piece)) => self.piece = piece,
@@ -270,6 +276,7 @@ impl Stream {
 
     fn broken(&mut self, error: &h2::Error) -> io::Error {
         self.left |= error.is_reset();
+        self.failed = true;
         io::ErrorKind::ConnectionReset.into()
     }
 }
