@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method};
 use tidegate_runtime::signals;
 use tokio_util::sync::CancellationToken;
 
-use crate::load::{Load as Running, Report, Target};
+use crate::load::{FaultWindow, Load as Running, Report, Target};
 use crate::{process, values};
 
 /// Sends open-loop load and prints what came of it.
@@ -28,7 +28,7 @@ pub(crate) struct Load {
     /// The Host header.
     #[arg(long)]
     host: String,
-    /// Path and query.
+    /// Path and query; {n} stands for the number of the request, from 0.
     #[arg(long, default_value = "/")]
     path: String,
     /// The method.
@@ -43,6 +43,9 @@ pub(crate) struct Load {
     /// How long; without it, until a signal comes.
     #[arg(long, value_parser = values::duration)]
     duration: Option<Duration>,
+    /// When a cluster fails and heals, for share_back_ms; the fault itself is made by somebody else.
+    #[arg(long, value_name = "CLUSTER@FROM-TO", value_parser = outage)]
+    outage: Option<FaultWindow>,
     /// Prints the figures so far every 100 ms.
     #[arg(long)]
     progress: bool,
@@ -64,7 +67,7 @@ impl Load {
         runtime.block_on(watch(&load, stop, self.rate, self.duration, self.progress))?;
         let duration = started.elapsed();
         let tally = load.finish();
-        let report = Report::new(&tally, self.rate, duration, None);
+        let report = Report::new(&tally, self.rate, duration, self.outage.as_ref());
         print_line(&report)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -114,4 +117,36 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         .parse()
         .map_err(|e| format!("{value:?}: {e}"))?;
     Ok((name, value))
+}
+
+fn outage(text: &str) -> Result<FaultWindow, String> {
+    let usage = || format!("{text:?} is no outage; write it as az1@5s-12s");
+    let (cluster, times) = text.split_once('@').ok_or_else(usage)?;
+    let (fault, heal) = times.split_once('-').ok_or_else(usage)?;
+    let window = FaultWindow {
+        cluster: cluster.to_owned(),
+        fault: values::duration(fault)?,
+        heal: values::duration(heal)?,
+    };
+    match window.fault < window.heal && !cluster.is_empty() {
+        true => Ok(window),
+        false => Err(usage()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_has_a_cluster_and_ends_after_it_begins() {
+        let window = outage("az1@5s-1m").expect("an outage");
+        assert_eq!(
+            (window.cluster.as_str(), window.fault, window.heal),
+            ("az1", Duration::from_secs(5), Duration::from_secs(60))
+        );
+        for bad in ["az1", "az1@5s", "@1s-2s", "az1@2s-1s", "az1@1s-2"] {
+            assert!(outage(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One request and its answer, over kept-alive connections.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::tally::UNKNOWN_CLUSTER;
-use super::{REQUEST_TIMEOUT, Tally, Target, lock};
+use super::{Due, REQUEST_TIMEOUT, Tally, Target, lock};
 
 /// The echo server's answers are a few hundred bytes; more is not one of them.
 const BODY_MAX: usize = 1 << 20;
@@ -32,7 +33,7 @@ struct Pool(Rc<RefCell<Vec<Connection>>>);
 pub(super) fn run(
     runtime: &Runtime,
     target: Arc<Target>,
-    mut due: mpsc::UnboundedReceiver<Instant>,
+    mut due: mpsc::UnboundedReceiver<Due>,
     tally: Arc<Mutex<Tally>>,
 ) {
     let tasks = LocalSet::new();
@@ -46,11 +47,11 @@ pub(super) fn run(
                     let (target, pool, tally) = (Arc::clone(&target), pool.clone(), Arc::clone(&tally));
                     out.spawn_local(async move {
                         let sent = Instant::now();
-                        let answer = tokio::time::timeout(REQUEST_TIMEOUT, exchange(&target, &pool)).await;
+                        let answer = tokio::time::timeout(REQUEST_TIMEOUT, exchange(&target, due.number, &pool)).await;
                         let result = answer.unwrap_or_else(|_| {
                             Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()))
                         });
-                        lock(&tally).record(due, sent, Instant::now(), result);
+                        lock(&tally).record(due.at, sent, Instant::now(), result);
                     });
                 }
                 Some(_) = out.join_next() => {}
@@ -62,7 +63,7 @@ pub(super) fn run(
 }
 
 /// The cluster that served, or why the request failed.
-async fn exchange(target: &Target, pool: &Pool) -> Result<String, String> {
+async fn exchange(target: &Target, number: u64, pool: &Pool) -> Result<String, String> {
     let mut connection = match pool.take() {
         Some(connection) => connection,
         None => connect(target).await?,
@@ -71,7 +72,7 @@ async fn exchange(target: &Target, pool: &Pool) -> Result<String, String> {
         .ready()
         .await
         .map_err(|e| explain("connection", &e))?;
-    let request = request(target)?;
+    let request = request(target, number)?;
     let answer = connection
         .send_request(request)
         .await
@@ -106,16 +107,22 @@ async fn connect(target: &Target) -> Result<Connection, String> {
     Ok(connection)
 }
 
-fn request(target: &Target) -> Result<Request<Full<Bytes>>, String> {
+/// Request `number`.
+pub(super) fn request(target: &Target, number: u64) -> Result<Request<Full<Bytes>>, String> {
     let body = match target.method {
         http::Method::POST | http::Method::PUT | http::Method::PATCH => {
             Bytes::from_static(b"{\"order\":1}")
         }
         _ => Bytes::new(),
     };
+    let path = target.path.as_str();
+    let path = match path.contains("{n}") {
+        true => Cow::Owned(path.replace("{n}", &number.to_string())),
+        false => Cow::Borrowed(path),
+    };
     let mut request = Request::builder()
         .method(&target.method)
-        .uri(target.path.as_str())
+        .uri(path.as_ref())
         .header(header::HOST, &target.host)
         .body(Full::new(body))
         .map_err(|e| format!("request: {e}"))?;

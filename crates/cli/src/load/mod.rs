@@ -39,12 +39,19 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// The Host header.
     pub(crate) host: HeaderValue,
-    /// Path and query.
+    /// Path and query; `{n}` in it stands for the number of the request, from 0.
     pub(crate) path: http::uri::PathAndQuery,
     /// The method; one that may carry a body gets a short one.
     pub(crate) method: Method,
     /// Headers beside Host.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A request to send.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    number: u64,
+    at: Instant,
 }
 
 /// Running load. Dropping it stops the pacer and abandons what is in flight.
@@ -120,7 +127,7 @@ fn pace(
     rate: u32,
     lasting: Option<Duration>,
     stop: &AtomicBool,
-    due: &mpsc::UnboundedSender<Instant>,
+    due: &mpsc::UnboundedSender<Due>,
 ) {
     for number in 0_u64.. {
         let after = due_after(number, rate);
@@ -131,7 +138,7 @@ fn pace(
         if let Some(wait) = at.checked_duration_since(Instant::now()) {
             std::thread::sleep(wait);
         }
-        if stop.load(Ordering::Relaxed) || due.send(at).is_err() {
+        if stop.load(Ordering::Relaxed) || due.send(Due { number, at }).is_err() {
             return;
         }
     }
