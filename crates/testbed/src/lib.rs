@@ -12,6 +12,8 @@
 //! ([`wait_for`]), never for time to pass. When one fails, what its processes logged is printed. When it
 //! ends, however it ends, everything that it started is killed, by process id.
 //!
+//! [`Sites`] are its sister for what needs networks that fail: clusters in network namespaces of their own.
+//!
 //! The rig knows the commands and what they promise, not the code behind them: it depends on no other
 //! crate of the workspace.
 
@@ -23,6 +25,8 @@ mod process;
 mod ready;
 mod rig;
 mod shop;
+mod sites;
+mod skip;
 mod tree;
 mod wait;
 
@@ -34,6 +38,7 @@ pub use process::{Finished, Process};
 pub use ready::Ready;
 pub use rig::Rig;
 pub use shop::SHOP;
+pub use sites::{Fault, Sites, Strategy};
 pub use tree::ProcessId;
 pub use wait::{SOON, wait_for};
 

@@ -66,9 +66,7 @@ impl Rig {
 
     fn new(binary: &str, kubectl: PathBuf) -> Result<Self> {
         let binary = PathBuf::from(binary);
-        let lock = binary.with_file_name("testbed.lock");
-        let alone = File::create(&lock).with_context(|| lock.display().to_string())?;
-        alone.lock().with_context(|| lock.display().to_string())?;
+        let alone = alone(&binary)?;
         let dir = tempfile::Builder::new()
             .prefix("tidegate-test-")
             .tempdir()?;
@@ -304,37 +302,13 @@ impl Rig {
             .filter(|p| p.is_alive())
             .collect()
     }
-
-    fn print_logs(&self) {
-        let mut logs: Vec<PathBuf> = fs::read_dir(&self.places.logs)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .collect();
-        logs.sort();
-        for path in logs {
-            let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
-            let lines: Vec<&str> = text.lines().collect();
-            if lines.is_empty() {
-                continue;
-            }
-            let from = lines.len().saturating_sub(LOG_LINES_SHOWN);
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            eprintln!(
-                "\n---- {name}, last {} of {} lines",
-                lines.len() - from,
-                lines.len()
-            );
-            eprintln!("{}", lines[from..].join("\n"));
-        }
-    }
 }
 
 impl Drop for Rig {
     /// SIGKILL for everything, again until nothing is left: a process may start another meanwhile.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.print_logs();
+            print_logs(&self.places.logs);
         }
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -345,5 +319,38 @@ impl Drop for Rig {
             left.iter().for_each(|process| process.signal(Signal::KILL));
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+/// Waits until no other test that measures runs on this machine; they wait until the file is closed.
+pub(crate) fn alone(binary: &Path) -> Result<File> {
+    let lock = binary.with_file_name("testbed.lock");
+    let alone = File::create(&lock).with_context(|| lock.display().to_string())?;
+    alone.lock().with_context(|| lock.display().to_string())?;
+    Ok(alone)
+}
+
+/// Prints the end of every log in `dir`.
+pub(crate) fn print_logs(dir: &Path) {
+    let mut logs: Vec<PathBuf> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    logs.sort();
+    for path in logs {
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let from = lines.len().saturating_sub(LOG_LINES_SHOWN);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        eprintln!(
+            "\n---- {name}, last {} of {} lines",
+            lines.len() - from,
+            lines.len()
+        );
+        eprintln!("{}", lines[from..].join("\n"));
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn run(runtime: &Runtime, target: Target, stop: &AtomicBool, outcome:
             }
             let (target, idle) = (Rc::clone(&target), Rc::clone(&idle));
             out.spawn_local(async move {
-                let answer = tokio::time::timeout(REQUEST_WITHIN, exchange(&target, &idle)).await;
+                let answer =
+                    tokio::time::timeout(REQUEST_WITHIN, exchange(&target, number, &idle)).await;
                 let late = || Err(format!("no answer within {} s", REQUEST_WITHIN.as_secs()));
                 (due, answer.unwrap_or_else(|_| late()))
             });
@@ -69,7 +70,7 @@ fn due_after(number: u64, rate: u32) -> Duration {
 }
 
 /// The cluster that served, or why the request failed.
-async fn exchange(target: &Target, idle: &Idle) -> Result<String, String> {
+async fn exchange(target: &Target, number: u64, idle: &Idle) -> Result<String, String> {
     let kept = take(idle);
     let reused = kept.is_some();
     let mut connection = match kept {
@@ -86,7 +87,7 @@ async fn exchange(target: &Target, idle: &Idle) -> Result<String, String> {
         .ready()
         .await
         .map_err(|e| explain("connection", &e))?;
-    let request = request(target).map_err(|e| e.to_string())?;
+    let request = request(target, number).map_err(|e| e.to_string())?;
     let answer = connection
         .send_request(request)
         .await
@@ -140,11 +141,14 @@ async fn connect(target: &Target) -> Result<Connection, String> {
     Ok(connection)
 }
 
-/// One of the load's requests.
-pub(super) fn request(target: &Target) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+/// Request `number` of the load.
+pub(super) fn request(
+    target: &Target,
+    number: u64,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let mut request = Request::builder()
         .method(target.method.as_str())
-        .uri(&target.path)
+        .uri(target.path.replace("{n}", &number.to_string()))
         .header(header::HOST, &target.host);
     for (name, value) in &target.headers {
         request = request.header(name, value);

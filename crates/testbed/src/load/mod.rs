@@ -34,7 +34,7 @@ pub struct Target {
     pub address: SocketAddr,
     /// The Host header.
     pub host: String,
-    /// Path and query.
+    /// Path and query; `{n}` in it stands for the number of the request, from 0.
     pub path: String,
     /// The method.
     pub method: String,
@@ -101,6 +101,13 @@ impl Target {
         self
     }
 
+    /// POSTs to this path instead.
+    #[must_use]
+    pub fn post(mut self, path: &str) -> Self {
+        (self.method, self.path) = ("POST".to_owned(), path.to_owned());
+        self
+    }
+
     /// At another rate.
     #[must_use]
     pub fn rate(mut self, rate: u32) -> Self {
@@ -115,7 +122,7 @@ impl Load {
     /// # Errors
     /// When the target cannot be put into a request, or a thread cannot be had.
     pub fn start(target: Target) -> Result<Self> {
-        exchange::request(&target).context("the load's requests")?;
+        exchange::request(&target, 0).context("the load's requests")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
