@@ -18,6 +18,7 @@ use anyhow::{Context, ensure};
 use super::scratch::{Running, Scratch, free_address};
 use super::{Section, percentile, sorted};
 use proxies::Proxy;
+pub(super) use proxies::version;
 
 /// The host that is asked for.
 const HOST: &str = "bench.example.com";
@@ -228,7 +229,7 @@ fn on_core(core: u32, program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-fn on_path(tool: &str) -> bool {
+pub(super) fn on_path(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into()])

@@ -2,6 +2,7 @@
 
 mod demo;
 mod document;
+mod failover;
 mod gateway;
 mod machine;
 mod propagation;
@@ -23,12 +24,15 @@ pub(crate) struct Bench {
     /// Puts the results into BENCHMARKS.md.
     #[arg(long)]
     write: bool,
-    /// Rounds of `gateway`: in each, every proxy has its turn. Call nothing a lead below ten.
-    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    /// Rounds of `gateway` (11) and `failover` (1): in each, every proxy has its turn. Call nothing a lead
+    /// below ten.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
     /// Changes of `propagation`.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..))]
     changes: u32,
+    #[command(flatten)]
+    matrix: failover::Matrix,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -37,6 +41,8 @@ enum What {
     Propagation,
     /// CPU a request, beside nginx and HAProxy.
     Gateway,
+    /// What fails and how long it takes while a cluster fails, beside nginx, HAProxy and Envoy.
+    Failover,
     /// Memory of the demo, and the time to its first answered request.
     Demo,
 }
@@ -50,7 +56,7 @@ struct Section {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let binary = release_binary()?;
-        let all = [What::Propagation, What::Gateway, What::Demo];
+        let all = [What::Propagation, What::Gateway, What::Failover, What::Demo];
         let chosen = if self.what.is_empty() {
             &all[..]
         } else {
@@ -59,7 +65,10 @@ impl Bench {
         for what in chosen {
             let section = match what {
                 What::Propagation => propagation::measure(&binary, self.changes)?,
-                What::Gateway => gateway::measure(&binary, self.rounds)?,
+                What::Gateway => gateway::measure(&binary, self.rounds.unwrap_or(11))?,
+                What::Failover => {
+                    failover::measure(&binary, &self.matrix, self.rounds.unwrap_or(1))?
+                }
                 What::Demo => demo::measure(&binary)?,
             };
             println!("{}", section.text);

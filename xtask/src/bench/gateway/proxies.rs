@@ -101,7 +101,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Name and version as the program says them, such as `nginx 1.22.1`.
-fn version(program: &str, flag: &str) -> String {
+pub(in super::super) fn version(program: &str, flag: &str) -> String {
     let said = Command::new(program).arg(flag).output();
     let said = said
         .map(|said| [said.stdout, said.stderr].concat())
