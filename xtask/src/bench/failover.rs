@@ -278,7 +278,7 @@ fn head(rounds: u32, busy: f64, late: f64) -> String {
          everything. Latency counts from when a GET was due; *share back* is from healing until 80 % of the former share is served \
          again; *sent twice* counts POSTs that reached two servers, or one twice. Peers are tuned for failover and told not to repeat \
          a POST (`crates/testbed/examples/failover/peers`); Tidegate runs with its defaults. {rounds}\n\n\
-         When it began, the load average of the machine was {busy:.1}; at the worst, 99 % of the requests left at most {late:.1} ms \
+         `cargo xtask bench failover --write`. When it began, the load average of the machine was {busy:.1}; at the worst, 99 % of the requests left at most {late:.1} ms \
          after they were due.{clean}\n"
     )
 }
