@@ -15,6 +15,7 @@ mod server;
 mod service_ip;
 mod status;
 mod store;
+mod types;
 
 pub use logs::{Follow, LogError, LogRequest, LogSource, LogStream, Run};
 pub use server::{Config, PkiError, Readyz, Server, StartError};

@@ -289,7 +289,7 @@ async fn what_kubectl_makes_itself() {
         ],
         "",
     );
-    let half = "{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {name: half, namespace: shop}, data: {tls.crt: eA==}}";
+    let half = "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: half, namespace: shop}\ndata: {tls.crt: eA==}\n";
     let refused = c.fails(&["apply", "-f", "-"], half);
     assert!(
         refused.contains("data[tls.key]: Required value"),
@@ -384,5 +384,114 @@ async fn custom_resources() {
         c.fails(&["get", "shirts"], "")
             .to_lowercase()
             .contains("shirts")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_that_are_not_there_or_twice_are_told_as_asked() {
+    let Some(c) = Cluster::start().await else {
+        return;
+    };
+    let wrong = DEPLOYMENT.replace("replicas: 2", "replica: 2");
+    let apply = ["apply", "-f", "-"];
+    let refused = c.fails(&apply, &wrong);
+    let words = "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field \"spec.replica\"";
+    assert!(refused.contains(words), "{refused}");
+
+    let warned = c.run(&["apply", "--validate=warn", "-f", "-"], &wrong);
+    let warning = String::from_utf8_lossy(&warned.stderr).into_owned();
+    assert!(warned.status.success(), "{warning}");
+    assert!(
+        warning.contains("Warning: unknown field \"spec.replica\""),
+        "{warning}"
+    );
+    let stored = c.ok(&["get", "deploy", "web", "-o", "jsonpath={.spec}"], "");
+    assert!(!stored.contains("\"replica\""), "{stored}");
+
+    let silent = c.run(&["apply", "--validate=ignore", "-f", "-"], &wrong);
+    assert!(silent.status.success() && silent.stderr.is_empty());
+
+    // A patch is answered in other words, and so is server-side apply.
+    let patched = c.fails(&apply, &wrong.replace("replica: 2", "replica: 3"));
+    assert!(
+        patched.contains("strict decoding error: unknown field \"spec.replica\""),
+        "{patched}"
+    );
+    let applied = c.fails(&["apply", "--server-side", "-f", "-"], &wrong);
+    let words = "failed to create typed patch object (default/web; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema";
+    assert!(applied.contains(words), "{applied}");
+
+    let mistyped = c.fails(&apply, &DEPLOYMENT.replace("replicas: 2", "replicas: two"));
+    let words = "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32";
+    assert!(mistyped.contains(words), "{mistyped}");
+
+    let twice = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}, "data": {"b": "2"}}"#;
+    let path = c.dir.path().join("twice.json");
+    std::fs::write(&path, twice).unwrap();
+    let path = path.to_str().unwrap();
+    let url = "/api/v1/namespaces/default/configmaps?fieldValidation=Strict";
+    let refused = c.fails(&["create", "--raw", url, "-f", path], "");
+    assert!(
+        refused.contains("strict decoding error: duplicate field \"data\""),
+        "{refused}"
+    );
+    let url = "/api/v1/namespaces/default/configmaps";
+    let warned = c.run(&["create", "--raw", url, "-f", path], "");
+    let (out, warning) = (
+        String::from_utf8_lossy(&warned.stdout),
+        String::from_utf8_lossy(&warned.stderr),
+    );
+    assert!(out.contains(r#""data":{"b":"2"}"#), "{out}{warning}");
+    assert!(
+        warning.contains("Warning: duplicate field \"data\""),
+        "{warning}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_explains_and_diffs() {
+    let Some(c) = Cluster::start().await else {
+        return;
+    };
+    let strategy = c.ok(&["explain", "deployment.spec.strategy"], "");
+    assert!(strategy.contains("KIND:       Deployment"), "{strategy}");
+    assert!(
+        strategy.contains("FIELD: strategy <DeploymentStrategy>"),
+        "{strategy}"
+    );
+    assert!(
+        strategy.contains("rollingUpdate\t<RollingUpdateDeployment>"),
+        "{strategy}"
+    );
+    let tree = c.ok(&["explain", "--recursive", "ingress.spec.rules"], "");
+    assert!(tree.contains("pathType\t<string> -required-"), "{tree}");
+    let kinds = c.ok(&["api-resources", "--no-headers", "-o", "name"], "");
+    assert!(kinds.lines().count() > 25, "{kinds}");
+    // Of two kinds with the same plural, explain finds the one of the core group, whatever the rest of the name says.
+    for kind in kinds.lines().filter(|k| *k != "events.events.k8s.io") {
+        let shown = c.ok(&["explain", kind], "");
+        assert!(shown.contains("FIELDS:"), "{kind}: {shown}");
+    }
+    c.ok(
+        &["apply", "-f", "-"],
+        &SHIRTS.replace(
+            "type: string}, size",
+            "type: string, description: What one sees.}, size",
+        ),
+    );
+    let shirt = c.ok(&["explain", "shirt.spec.color"], "");
+    assert!(shirt.contains("What one sees."), "{shirt}");
+    let shirt = c.ok(&["explain", "shirt.metadata.labels"], "");
+    assert!(shirt.contains("map[string]string"), "{shirt}");
+
+    c.ok(&["apply", "-f", "-"], DEPLOYMENT);
+    assert_eq!(c.ok(&["diff", "-f", "-"], DEPLOYMENT), "");
+    let changed = DEPLOYMENT.replace("replicas: 2", "replicas: 3");
+    let diff = c.run(&["diff", "-f", "-"], &changed);
+    let text = String::from_utf8_lossy(&diff.stdout).into_owned();
+    assert_eq!(diff.status.code(), Some(1), "there is a difference: {text}");
+    assert!(
+        text.contains("-  replicas: 2") && text.contains("+  replicas: 3"),
+        "{text}"
     );
 }

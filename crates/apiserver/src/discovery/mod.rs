@@ -27,6 +27,10 @@ const VERBS: [&str; 8] = [
     "watch",
 ];
 
+fn git_version() -> String {
+    format!("v1.{MINOR}.0+tidegate")
+}
+
 /// A document.
 pub(crate) struct Document {
     pub(crate) media_type: HeaderValue,
@@ -35,9 +39,13 @@ pub(crate) struct Document {
 
 impl Document {
     fn json(value: &Value) -> Self {
+        Document::json_text(value.to_string())
+    }
+
+    fn json_text(text: String) -> Self {
         Document {
             media_type: HeaderValue::from_static("application/json"),
-            body: Bytes::from(value.to_string()),
+            body: Bytes::from(text),
         }
     }
 }
@@ -51,7 +59,7 @@ pub(crate) fn version() -> Value {
         "emulationMinor": MINOR,
         "minCompatibilityMajor": "1",
         "minCompatibilityMinor": "35",
-        "gitVersion": format!("v1.{MINOR}.0+tidegate"),
+        "gitVersion": git_version(),
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
@@ -111,7 +119,7 @@ pub(crate) fn answer(api: &Api, path: &[&str], headers: &HeaderMap) -> ApiResult
         }
         ["api", version] => resource_list(&catalog, "", version)?,
         ["apis", group, version] => resource_list(&catalog, group, version)?,
-        ["openapi", rest @ ..] => return openapi::answer(&catalog, rest, accept).map(Some),
+        ["openapi", rest @ ..] => return openapi::answer(api, &catalog, rest, accept).map(Some),
         _ => return Ok(None),
     };
     Ok(Some(Document::json(&value)))

@@ -1,7 +1,7 @@
 //! Server-side apply: create or update.
 
 use super::create::place_in;
-use super::{Api, Operation, Part, WriteOptions, Written, check_type};
+use super::{Api, Operation, Part, Sent, WriteOptions, Written, check_type, fields};
 use crate::object;
 use crate::patch::{self, Applied, Conflicts};
 use crate::registry::Kind;
@@ -40,10 +40,16 @@ impl Api {
             }
             _ => {}
         }
-        let unknown = self.check_fields(kind, &mut config, options.validation)?;
-        let options = WriteOptions {
+        let checked = WriteOptions {
             operation: Operation::Apply,
+            sent: Sent::Apply,
             ..options.clone()
+        };
+        let warnings = fields::check(kind, &mut config, &checked)?;
+        // What comes of the configuration is the server's own, and has been checked.
+        let options = WriteOptions {
+            duplicates: Vec::new(),
+            ..checked
         };
         let wish = Applied {
             manager: &options.manager,
@@ -71,7 +77,7 @@ impl Api {
                 other => other,
             };
             return done.map(|mut written| {
-                written.warnings.extend(unknown);
+                written.warnings.extend(warnings);
                 written
             });
         }

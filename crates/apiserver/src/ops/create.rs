@@ -1,7 +1,7 @@
 //! Create.
 
 use super::{
-    Api, DryRun, Outcome, WriteOptions, Written, admission, check_type, key, write_failed,
+    Api, DryRun, Outcome, WriteOptions, Written, admission, check_type, fields, key, write_failed,
 };
 use crate::object;
 use crate::patch::managed;
@@ -28,7 +28,7 @@ impl Api {
         options: &WriteOptions,
     ) -> ApiResult<Written> {
         check_type(kind, &mut body)?;
-        let warnings = self.check_fields(kind, &mut body, options.validation)?;
+        let warnings = fields::check(kind, &mut body, options)?;
         place_in(kind, &mut body, namespace)?;
         self.check_namespace(kind, namespace, &body)?;
         let prefix = object::meta(&body, "generateName").to_owned();

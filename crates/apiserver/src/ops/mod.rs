@@ -8,12 +8,14 @@ mod apply;
 mod convert;
 mod create;
 mod delete;
+mod fields;
 mod list;
 mod subresource;
 mod update;
 mod watch;
 
 pub(crate) use delete::{DeleteOptions, Deleted, FOREGROUND, ORPHAN, Propagation};
+pub(crate) use fields::{FieldValidation, Sent, in_go};
 pub(crate) use list::{ListOptions, Page, VersionMatch};
 pub(crate) use subresource::scale_of;
 pub(crate) use update::Part;
@@ -23,7 +25,7 @@ pub(crate) use watch::{
 
 use crate::lifecycle::Queues;
 use crate::logs::LogSource;
-use crate::registry::{Kind, Registry, Rules};
+use crate::registry::{Kind, Registry};
 use crate::service_ip::ServiceIps;
 use crate::status::{ApiResult, Status};
 use crate::store::{Key, Object, Store, WriteError};
@@ -47,15 +49,6 @@ pub(crate) enum DryRun {
     All,
 }
 
-/// What to do with fields the schema does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum FieldValidation {
-    Ignore,
-    #[default]
-    Warn,
-    Strict,
-}
-
 /// How a write is recorded in managed fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Operation {
@@ -72,6 +65,9 @@ pub(crate) struct WriteOptions {
     pub(crate) manager: String,
     pub(crate) dry_run: DryRun,
     pub(crate) validation: FieldValidation,
+    /// Fields that the body gives more than once.
+    pub(crate) duplicates: Vec<String>,
+    pub(crate) sent: Sent,
     pub(crate) operation: Operation,
 }
 
@@ -105,40 +101,6 @@ impl Api {
             .read()
             .get(&key)
             .ok_or_else(|| Status::not_found(kind.about(name)))
-    }
-
-    /// Prunes unknown fields and reports them as asked.
-    fn check_fields(
-        &self,
-        kind: &Kind,
-        object: &mut Value,
-        how: FieldValidation,
-    ) -> ApiResult<Vec<String>> {
-        let Rules::Custom(custom) = &kind.rules else {
-            return Ok(Vec::new());
-        };
-        let unknown = custom.prune(object);
-        match how {
-            FieldValidation::Ignore => Ok(Vec::new()),
-            FieldValidation::Warn => Ok(unknown
-                .iter()
-                .map(|f| format!("unknown field {f:?}"))
-                .collect()),
-            FieldValidation::Strict if unknown.is_empty() => Ok(Vec::new()),
-            FieldValidation::Strict => {
-                let all: Vec<_> = unknown
-                    .iter()
-                    .map(|f| format!("unknown field {f:?}"))
-                    .collect();
-                Err(Status::bad_request(format!(
-                    "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-                    kind.kind,
-                    kind.version,
-                    kind.kind,
-                    all.join(", ")
-                )))
-            }
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Replace and everything that ends in replacing: patches, status, scale.
 
 use super::create::place_in;
-use super::{Api, DryRun, Outcome, RETRIES, WriteOptions, Written, check_type, key, write_failed};
+use super::{
+    Api, DryRun, Outcome, RETRIES, WriteOptions, Written, check_type, fields, key, write_failed,
+};
 use crate::object;
 use crate::patch::managed;
 use crate::registry::{Kind, StatusMode, validate_metadata};
@@ -60,7 +62,7 @@ impl Api {
             let old = kind.in_served_version(&current.value);
             let mut new = change(&old)?;
             check_type(kind, &mut new)?;
-            let warnings = self.check_fields(kind, &mut new, options.validation)?;
+            let warnings = fields::check(kind, &mut new, options)?;
             let version = object::meta(&new, "resourceVersion");
             let pinned = !version.is_empty() && version != object::meta(&old, "resourceVersion");
             if pinned {

@@ -1,10 +1,10 @@
 //! Strategic merge patch: a merge patch that knows lists with keys, and directives.
 
 use super::types::Place;
-use crate::crd::ListType;
 use crate::object;
 use crate::registry::Kind;
 use crate::status::{ApiResult, Status};
+use crate::types::Strategic;
 use serde_json::{Map, Value};
 
 const DIRECTIVE: &str = "$patch";
@@ -124,15 +124,14 @@ fn merge_value(
 }
 
 fn merge_list(place: &Place<'_>, current: &[Value], patch: &[Value]) -> ApiResult<Vec<Value>> {
-    let key = match place.list() {
-        ListType::Atomic => return clean_list(patch),
-        ListType::Set => {
+    let key = match place.strategic() {
+        Strategic::Plain => return clean_list(patch),
+        Strategic::MergeValues => {
             let mut out = current.to_vec();
             out.extend(patch.iter().filter(|p| !current.contains(p)).cloned());
             return Ok(out);
         }
-        // Strategic merge goes by the first key only.
-        ListType::Map(keys) => keys.into_iter().next().unwrap_or_default(),
+        Strategic::MergeBy(key) => key,
     };
     let mut out = current.to_vec();
     let mut replaced = false;
@@ -189,9 +188,9 @@ fn clean_list(patch: &[Value]) -> ApiResult<Vec<Value>> {
 
 /// Puts listed items into the given order; others keep their places at the end.
 fn reorder(place: &Place<'_>, items: &mut [Value], order: &[Value]) {
-    let key = match place.list() {
-        ListType::Map(keys) => keys.into_iter().next(),
-        ListType::Atomic | ListType::Set => None,
+    let key = match place.strategic() {
+        Strategic::MergeBy(key) => Some(key),
+        Strategic::Plain | Strategic::MergeValues => None,
     };
     let rank = |item: &Value| {
         let found = order.iter().position(|o| match &key {

@@ -95,7 +95,7 @@ impl Front {
         let (head, body) = request.into_parts();
         let body = read_body(body).await?;
         if reviews::is_review(&target) {
-            let body = negotiate::decode(&negotiate::content_type(&head.headers), &body)?;
+            let body = negotiate::decode(&negotiate::content_type(&head.headers), &body)?.value;
             return reviews::answer(identity, &target, &head.method, body);
         }
         // Whatever comes back as a stream holds a place of its own instead.

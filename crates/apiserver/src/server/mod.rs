@@ -11,6 +11,7 @@ mod protobuf;
 mod reply;
 mod request;
 pub(crate) mod reviews;
+mod strict;
 mod views;
 mod writes;
 

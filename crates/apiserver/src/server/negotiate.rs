@@ -1,6 +1,7 @@
 //! Media types: what a client sends and what it wants back.
 
 use super::protobuf::{self, ProtobufError};
+use super::strict::{self, Decoded};
 use crate::status::{ApiResult, Status};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -74,29 +75,35 @@ pub(super) fn content_type(headers: &HeaderMap) -> String {
 }
 
 /// Decodes a body. Only built-in kinds may come as protobuf.
-pub(super) fn decode(content_type: &str, body: &Bytes) -> ApiResult<Value> {
+pub(super) fn decode(content_type: &str, body: &Bytes) -> ApiResult<Decoded> {
     match content_type {
         "" | "application/json" => decode_json(body),
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode_yaml(body),
-        protobuf::MEDIA_TYPE => protobuf::decode(body).map_err(|error| match error {
-            ProtobufError::UnknownKind { .. } => Status::unsupported_media_type(OFFERED),
-            error => Status::bad_request(format!("the body is not valid protobuf: {error}")),
-        }),
+        protobuf::MEDIA_TYPE => {
+            protobuf::decode(body)
+                .map(Decoded::from)
+                .map_err(|error| match error {
+                    ProtobufError::UnknownKind { .. } => Status::unsupported_media_type(OFFERED),
+                    error => {
+                        Status::bad_request(format!("the body is not valid protobuf: {error}"))
+                    }
+                })
+        }
         _ => Err(Status::unsupported_media_type(OFFERED)),
     }
 }
 
 /// Decodes JSON.
-pub(super) fn decode_json(body: &Bytes) -> ApiResult<Value> {
-    serde_json::from_slice(body)
+pub(super) fn decode_json(body: &Bytes) -> ApiResult<Decoded> {
+    strict::decode(body)
         .map_err(|e| Status::bad_request(format!("the body is not valid JSON: {e}")))
 }
 
-/// Decodes YAML, of which JSON is a part.
-pub(super) fn decode_yaml(body: &Bytes) -> ApiResult<Value> {
+/// Decodes YAML, of which JSON is a part. A key given twice makes other YAML invalid.
+pub(super) fn decode_yaml(body: &Bytes) -> ApiResult<Decoded> {
     // JSON is by far the most frequent, and its parser the stricter.
-    if let Ok(value) = serde_json::from_slice(body) {
-        return Ok(value);
+    if let Ok(decoded) = strict::decode(body) {
+        return Ok(decoded);
     }
     let value: Value = serde_saphyr::from_slice(body)
         .map_err(|e| Status::bad_request(format!("the body is not valid YAML: {e}")))?;
@@ -105,7 +112,7 @@ pub(super) fn decode_yaml(body: &Bytes) -> ApiResult<Value> {
             "the body is nested deeper than {MAX_DEPTH} levels"
         )));
     }
-    Ok(value)
+    Ok(Decoded::from(value))
 }
 
 fn depth_exceeds(value: &Value, limit: usize) -> bool {

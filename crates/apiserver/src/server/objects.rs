@@ -229,7 +229,7 @@ fn delete_options(request: &ResourceRequest<'_>) -> ApiResult<DeleteOptions> {
     let mut options = if request.body.is_empty() {
         DeleteOptions::default()
     } else {
-        DeleteOptions::from_body(&negotiate::decode(&content_type, &request.body)?)?
+        DeleteOptions::from_body(&negotiate::decode(&content_type, &request.body)?.value)?
     };
     if let Some(grace) = request.query.number("gracePeriodSeconds")? {
         options.grace_seconds = i64::try_from(grace).ok();

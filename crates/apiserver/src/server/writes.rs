@@ -4,8 +4,11 @@ use super::negotiate;
 use super::objects::ResourceRequest;
 use super::reply::{self, Reply};
 use super::request::Query;
+use super::strict::Decoded;
 use crate::object;
-use crate::ops::{DryRun, FieldValidation, Outcome, Part, WriteOptions, Written, scale_of};
+use crate::ops::{
+    DryRun, FieldValidation, Outcome, Part, Sent, WriteOptions, Written, in_go, scale_of,
+};
 use crate::patch::{self, Conflicts};
 use crate::registry::{Kind, Rules};
 use crate::status::{About, ApiResult, FieldError, Status};
@@ -77,11 +80,22 @@ fn part(request: &ResourceRequest<'_>) -> Part {
     }
 }
 
-fn body(request: &ResourceRequest<'_>) -> ApiResult<Value> {
+fn body(request: &ResourceRequest<'_>) -> ApiResult<Decoded> {
     negotiate::decode(
         &negotiate::content_type(&request.head.headers),
         &request.body,
     )
+}
+
+/// The body, and the options with what was found while it was decoded.
+fn body_and_options(request: &ResourceRequest<'_>) -> ApiResult<(Value, WriteOptions)> {
+    let options = options(request)?;
+    let Decoded { value, duplicates } = body(request)?;
+    let options = WriteOptions {
+        duplicates,
+        ..options
+    };
+    Ok((value, options))
 }
 
 fn written(request: &ResourceRequest<'_>, written: &Written) -> Reply {
@@ -98,27 +112,20 @@ pub(super) async fn create(request: &ResourceRequest<'_>) -> ApiResult<Reply> {
     {
         return Err(Status::method_not_allowed());
     }
-    let options = options(request)?;
+    let (body, options) = body_and_options(request)?;
     let done = request
         .api
-        .create(&request.kind, request.namespace(), body(request)?, &options)
+        .create(&request.kind, request.namespace(), body, &options)
         .await?;
     Ok(written(request, &done))
 }
 
 pub(super) async fn replace(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
-    let options = options(request)?;
+    let (body, options) = body_and_options(request)?;
     let (kind, namespace) = (&request.kind, request.namespace());
     let done = request
         .api
-        .replace(
-            kind,
-            namespace,
-            name,
-            part(request),
-            body(request)?,
-            &options,
-        )
+        .replace(kind, namespace, name, part(request), body, &options)
         .await?;
     Ok(written(request, &done))
 }
@@ -131,22 +138,49 @@ enum Patch {
 }
 
 impl Patch {
-    fn of(request: &ResourceRequest<'_>) -> ApiResult<Patch> {
+    /// The patch, and the options with what was found while it was decoded.
+    fn of(request: &ResourceRequest<'_>) -> ApiResult<(Patch, WriteOptions)> {
         let content_type = negotiate::content_type(&request.head.headers);
-        let decoded = || negotiate::decode_json(&request.body);
-        match content_type.as_str() {
-            "application/json-patch+json" => Ok(Patch::Json(decoded()?)),
-            "application/merge-patch+json" => Ok(Patch::Merge(object_only(decoded()?)?)),
+        let (patch, duplicates) = match content_type.as_str() {
+            "application/json-patch+json" => {
+                let decoded = negotiate::decode_json(&request.body)?;
+                (Patch::Json(decoded.value), decoded.duplicates)
+            }
+            "application/merge-patch+json" => {
+                let decoded = negotiate::decode_json(&request.body)?;
+                (
+                    Patch::Merge(object_only(decoded.value)?),
+                    decoded.duplicates,
+                )
+            }
             "application/strategic-merge-patch+json" => match &request.kind.rules {
-                Rules::Builtin(_) => Ok(Patch::Strategic(object_only(decoded()?)?)),
-                Rules::Custom(_) => Err(Status::unsupported_media_type(
-                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-                )),
+                Rules::Builtin(_) => {
+                    let decoded = negotiate::decode_json(&request.body)?;
+                    let patch = object_only(decoded.value)?;
+                    (Patch::Strategic(patch), decoded.duplicates)
+                }
+                Rules::Custom(_) => {
+                    return Err(Status::unsupported_media_type(
+                        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                    ));
+                }
             },
-            _ => Err(Status::unsupported_media_type(
-                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-            )),
-        }
+            _ => {
+                return Err(Status::unsupported_media_type(
+                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
+                ));
+            }
+        };
+        let sent = match &patch {
+            Patch::Json(_) | Patch::Merge(_) => Sent::Patch,
+            Patch::Strategic(patch) => Sent::Strategic(in_go(patch)),
+        };
+        let options = WriteOptions {
+            duplicates,
+            sent,
+            ..options(request)?
+        };
+        Ok((patch, options))
     }
 
     fn apply(&self, kind: &Kind, current: &Value) -> ApiResult<Value> {
@@ -170,8 +204,7 @@ pub(super) async fn patch(request: &ResourceRequest<'_>, name: &str) -> ApiResul
     if negotiate::content_type(&request.head.headers) == "application/apply-patch+yaml" {
         return apply(request, name).await;
     }
-    let options = options(request)?;
-    let patch = Patch::of(request)?;
+    let (patch, options) = Patch::of(request)?;
     let (kind, namespace) = (&request.kind, request.namespace());
     let done = request
         .api
@@ -192,8 +225,12 @@ async fn apply(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
         };
         return Err(Status::invalid(about, &[error]));
     }
-    let options = options(request)?;
-    let config = object_only(negotiate::decode_yaml(&request.body)?)?;
+    let Decoded { value, duplicates } = negotiate::decode_yaml(&request.body)?;
+    let config = object_only(value)?;
+    let options = WriteOptions {
+        duplicates,
+        ..options(request)?
+    };
     let conflicts = if request.query.flag("force")? {
         Conflicts::Force
     } else {
@@ -215,16 +252,15 @@ async fn apply(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
 }
 
 pub(super) async fn scale(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
-    let options = options(request)?;
     let (kind, namespace) = (&request.kind, request.namespace());
     let done = if request.head.method == http::Method::PUT {
-        let wanted = body(request)?;
+        let (wanted, options) = body_and_options(request)?;
         request
             .api
             .rescale(kind, namespace, name, &options, |_| Ok(wanted.clone()))
             .await?
     } else {
-        let patch = Patch::of(request)?;
+        let (patch, options) = Patch::of(request)?;
         request
             .api
             .rescale(kind, namespace, name, &options, |current| {
@@ -247,7 +283,7 @@ pub(super) async fn bind(request: &ResourceRequest<'_>, name: &str) -> ApiResult
             &request.kind,
             request.namespace(),
             name,
-            &body(request)?,
+            &body(request)?.value,
             &options,
         )
         .await?;
@@ -255,7 +291,7 @@ pub(super) async fn bind(request: &ResourceRequest<'_>, name: &str) -> ApiResult
 }
 
 pub(super) async fn evict(request: &ResourceRequest<'_>, name: &str) -> ApiResult<Reply> {
-    let body = body(request)?;
+    let body = body(request)?.value;
     let named = object::name(&body);
     if !named.is_empty() && named != name {
         return Err(Status::bad_request(format!(

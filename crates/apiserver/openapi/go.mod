@@ -1,0 +1,3 @@
+module tidegate.io/openapi-definitions
+
+go 1.26.0
