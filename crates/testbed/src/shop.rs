@@ -51,9 +51,11 @@ impl Rig {
         let namespace = serde_json::json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" },
         });
-        self.hub()
-            .apply(&format!("{namespace}\n---\n{ingress}"), &[])
-            .await?;
+        // As a list: kubectl before 1.35 takes documents that begin like JSON for JSON, and `---` for a mistake in it.
+        let list = serde_json::json!({
+            "apiVersion": "v1", "kind": "List", "items": [namespace, ingress],
+        });
+        self.hub().apply(&list.to_string(), &[]).await?;
         Ok(())
     }
 
