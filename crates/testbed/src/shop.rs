@@ -51,11 +51,11 @@ impl Rig {
         let namespace = serde_json::json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" },
         });
-        // As a list: kubectl before 1.35 takes documents that begin like JSON for JSON, and `---` for a mistake in it.
-        let list = serde_json::json!({
-            "apiVersion": "v1", "kind": "List", "items": [namespace, ingress],
-        });
-        self.hub().apply(&list.to_string(), &[]).await?;
+        // One by one: kubectl of 2025 takes `---` between JSON documents for a mistake, and validates a List only
+        // against a schema in protobuf.
+        for object in [namespace, ingress] {
+            self.hub().apply(&object.to_string(), &[]).await?;
+        }
         Ok(())
     }
 
