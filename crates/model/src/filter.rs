@@ -204,7 +204,10 @@ impl Filters {
     }
 
     /// The first field that cannot be served on a route for `path`, with the reason.
-    pub(crate) fn validate(&self, path: &PathMatch) -> Result<(), (String, String)> {
+    ///
+    /// # Errors
+    /// That field and the reason.
+    pub fn validate(&self, path: &PathMatch) -> Result<(), (String, String)> {
         let refuse = |field: &str, reason: String| Err((field.to_owned(), reason));
         if let Some(status) = self.https_redirect.filter(|status| !is_redirect(*status)) {
             return refuse("https_redirect", not_a_redirect(status));

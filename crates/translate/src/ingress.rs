@@ -9,7 +9,10 @@ use crate::{Kind, ObjectRef, Reason, WorldView};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tidegate_api::cluster::Traffic;
-use tidegate_model::{Action, BackendId, Forward, HostPattern, PathMatch, RouteId, RoutePlacement};
+use tidegate_model::{
+    Action, BackendId, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
+    RoutePlacement,
+};
 
 /// An Ingress of one of our classes, with its annotations read.
 pub(crate) struct Mine<'a> {
@@ -92,6 +95,7 @@ impl<'a> Mine<'a> {
             fallback: None,
         };
         mine.placement = mine.pinned(backends, diagnostics);
+        mine.redirect_to_https(diagnostics);
         mine.fallback = mine.fallback(backends, diagnostics);
         mine
     }
@@ -115,7 +119,7 @@ impl<'a> Mine<'a> {
             return RoutePlacement::Policy;
         }
         // A canary header is test traffic that was sent there on purpose, also while it is drained.
-        let on_purpose = matches!(self.annotations.canary, annotation::CanaryRole::ByHeader(_));
+        let on_purpose = self.annotations.canary.is_selected();
         if member.traffic == Traffic::Drain && !on_purpose {
             let text = format!(
                 "cluster {cluster} is being drained: the routes lead to the others while they can serve"
@@ -124,6 +128,57 @@ impl<'a> Mine<'a> {
             return RoutePlacement::Policy;
         }
         RoutePlacement::Pinned(cluster.clone())
+    }
+
+    /// `ssl-redirect` holds where there is a certificate to show.
+    fn redirect_to_https(&mut self, diagnostics: &mut Sink) {
+        let Some(key) = &self.annotations.ssl_redirect else {
+            return;
+        };
+        let tls = self
+            .ingress
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.tls.as_ref());
+        if tls.is_some_and(|tls| !tls.is_empty()) {
+            self.annotations.filters.https_redirect = Some(308);
+            return;
+        }
+        let text = "the Ingress has no spec.tls, so nothing is redirected; where TLS ends in front of the gateway, \
+                    force-ssl-redirect does it";
+        diagnostics.warning(
+            &self.object,
+            format!("metadata.annotations[{key}]"),
+            Reason::NoEffect,
+            text.to_owned(),
+        );
+    }
+
+    /// The filters of a route for `path`.
+    pub(crate) fn filters(&self, path: &PathMatch, diagnostics: &mut Sink) -> Filters {
+        let mut filters = self.annotations.filters.clone();
+        let Some((key, target)) = &self.annotations.paths.target else {
+            return filters;
+        };
+        let of_prefix = self.annotations.paths.prefix || !matches!(path, PathMatch::Regex(_));
+        filters.rewrite.path = Some(match of_prefix {
+            true => PathRewrite::Prefix(target.clone()),
+            false => PathRewrite::Full(target.clone()),
+        });
+        if let Err((_, why)) = filters.validate(path) {
+            filters.rewrite.path = None;
+            diagnostics.error(
+                &self.object,
+                format!("metadata.annotations[{key}]"),
+                Reason::InvalidAnnotation,
+                format!(
+                    "{} is ignored for path {}: {why}",
+                    quote(target),
+                    quote(path.as_str())
+                ),
+            );
+        }
+        filters
     }
 
     fn fallback(&self, backends: &mut Backends<'_>, diagnostics: &mut Sink) -> Option<BackendId> {
@@ -204,6 +259,12 @@ impl<'a> Mine<'a> {
         let text = path.path.as_deref().unwrap_or_default();
         let matched = match path.path_type.as_str() {
             "Exact" => PathMatch::exact(text),
+            "Prefix" | "ImplementationSpecific" if self.is_regex(text) => {
+                match self.annotations.paths.whole {
+                    true => PathMatch::regex(&format!("(?:{text})$")),
+                    false => PathMatch::regex(text),
+                }
+            }
             "Prefix" => PathMatch::prefix(text),
             "ImplementationSpecific" if text.is_empty() => PathMatch::prefix("/"),
             "ImplementationSpecific" => PathMatch::prefix(text),
@@ -238,6 +299,16 @@ impl<'a> Mine<'a> {
             .ok()
     }
 
+    /// Whether a path is a regular expression: because the Ingress says so, or because its rewrite has use for it.
+    fn is_regex(&self, path: &str) -> bool {
+        let paths = &self.annotations.paths;
+        let target = paths.target.as_ref().map(|(_, target)| target.as_str());
+        let by_target = target.is_some_and(|target| {
+            !paths.prefix && (target.contains('$') || path.contains(['(', '*', '[', '+', '^', '|']))
+        });
+        !path.is_empty() && (paths.regex || by_target)
+    }
+
     /// What happens to requests for a backend of this Ingress.
     pub(crate) fn action(
         &self,
@@ -248,6 +319,9 @@ impl<'a> Mine<'a> {
     ) -> Action {
         if self.annotations.closed {
             return Action::Respond(503);
+        }
+        if let Some(redirect) = &self.annotations.redirect {
+            return Action::Redirect(redirect.clone());
         }
         match self.backend(backend, field, backends, diagnostics) {
             Some(id) => Action::Forward(Forward {

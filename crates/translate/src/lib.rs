@@ -74,9 +74,11 @@ pub fn translate(world: &WorldView) -> Translation {
     let policies = policies.finish(&diagnostics);
 
     for (host, routes) in &routes {
-        for (owner, route) in routes {
-            if let Some(owned) = ingresses.get_mut(owner) {
-                owned.push((host.clone(), route.clone()));
+        for (owners, route) in routes {
+            for owner in owners {
+                if let Some(owned) = ingresses.get_mut(owner) {
+                    owned.push((host.clone(), route.clone()));
+                }
             }
         }
     }

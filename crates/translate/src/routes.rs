@@ -1,15 +1,15 @@
 //! All Ingresses together: who owns which host and path, and in which order routes are tried.
 
-use crate::annotation::CanaryRole;
+use crate::annotation::{self, Canary, CanaryRole, Field, Selector};
 use crate::backend::Backends;
 use crate::diagnostic::Sink;
 use crate::ingress::{Candidate, Mine};
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_model::{Action, FieldMatch, Forward, HostPattern, PathMatch, Route, RouteId};
+use tidegate_model::{Action, Forward, HostPattern, PathMatch, Route, RouteId, Share};
 
-/// The routes of all hosts, each with the Ingress it comes from.
-pub(crate) type Routes = BTreeMap<HostPattern, Vec<(ObjectRef, Route)>>;
+/// The routes of all hosts, each with the Ingresses it comes from: a canary by weight shares the route of its main one.
+pub(crate) type Routes = BTreeMap<HostPattern, Vec<(Vec<ObjectRef>, Route)>>;
 
 type Place = (HostPattern, PathMatch);
 
@@ -28,12 +28,12 @@ pub(crate) fn compile(
     for mine in ours {
         match &mine.annotations.canary {
             CanaryRole::None => {}
-            CanaryRole::ByHeader(header) => table.add_canary(mine, header, backends, diagnostics),
+            CanaryRole::Canary(canary) => table.add_canary(mine, canary, backends, diagnostics),
             CanaryRole::Unselected { key } => diagnostics.error(
                 &mine.object,
                 format!("metadata.annotations[{key}]"),
                 Reason::NoEffect,
-                "nothing that works yet selects requests for this canary (canary-by-header does): it has no routes".to_owned(),
+                "nothing selects requests for this canary (canary-by-header, -query, -cookie or canary-weight does): it has no routes".to_owned(),
             ),
         }
     }
@@ -50,7 +50,18 @@ pub(crate) fn compile(
 struct Table {
     rules: BTreeMap<Place, (ObjectRef, Route)>,
     canaries: BTreeMap<Place, Vec<(ObjectRef, Route)>>,
+    weighted: BTreeMap<Place, Vec<Weighted>>,
+    /// Places whose Ingress is closed: their canaries are as well.
+    closed: BTreeSet<Place>,
     defaults: BTreeMap<HostPattern, (ObjectRef, Route)>,
+}
+
+/// A canary's part of the requests for a place.
+struct Weighted {
+    owner: ObjectRef,
+    weight: u32,
+    total: u32,
+    forward: Forward,
 }
 
 impl Table {
@@ -64,26 +75,56 @@ impl Table {
             }
             let field = format!("{}.backend", candidate.field);
             let action = mine.action(candidate.backend, &field, backends, diagnostics);
-            let route = Route::new(candidate.id, candidate.path, action);
+            if mine.annotations.closed {
+                self.closed.insert(place.clone());
+            }
+            let filters = mine.filters(&candidate.path, diagnostics);
+            let route = Route {
+                filters,
+                ..Route::new(candidate.id, candidate.path, action)
+            };
             self.rules.insert(place, (mine.object.clone(), route));
+        }
+        self.add_app_root(mine, diagnostics);
+    }
+
+    /// `app-root`: the root of each of its hosts is redirected.
+    fn add_app_root(&mut self, mine: &Mine<'_>, diagnostics: &mut Sink) {
+        let Some(path) = &mine.annotations.app_root else {
+            return;
+        };
+        for candidate in mine.candidates(&mut Sink::default()) {
+            let place = (candidate.host, PathMatch::Exact("/".to_owned()));
+            match self.rules.get(&place) {
+                Some((owner, _)) if *owner == mine.object => {}
+                Some((owner, _)) => diagnostics.error(
+                    &mine.object,
+                    candidate.field,
+                    Reason::Conflict,
+                    format!("{owner} is older and serves the root of host {}: app-root has no effect there", place.0),
+                ),
+                None => {
+                    let id = format!("{}/{}#root", mine.object.namespace, mine.object.name);
+                    let mut route = annotation::app_root(RouteId(id), path.clone());
+                    route.filters.access = mine.annotations.filters.access.clone();
+                    route.filters.https_redirect = mine.annotations.filters.https_redirect;
+                    self.rules.insert(place, (mine.object.clone(), route));
+                }
+            }
         }
     }
 
-    /// A header canary: an extra route before the one it is a canary of, falling back to it.
+    /// A canary: routes before the one it is a canary of, and a part of that one's requests. Its Service falls back to
+    /// that of the main Ingress. It inherits the main one's filters, but for the changes of headers.
     fn add_canary(
         &mut self,
         mine: &Mine<'_>,
-        header: &FieldMatch,
+        canary: &Canary,
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
     ) {
         for candidate in mine.candidates(diagnostics) {
-            let place = (candidate.host.clone(), candidate.path.clone());
-            let main = self.rules.get(&place);
-            // Taking requests from another namespace's route would need that namespace's grant.
-            let Some((_, main)) =
-                main.filter(|(owner, _)| owner.namespace == mine.object.namespace)
-            else {
+            let Some((place, main)) = self.main(mine, &candidate) else {
                 diagnostics.error(
                     &mine.object,
                     format!("{}.path", candidate.field),
@@ -95,35 +136,82 @@ impl Table {
                 );
                 continue;
             };
-            let siblings = self.canaries.entry(place).or_default();
-            let same = siblings
-                .iter()
-                .find(|(_, route)| route.headers == [header.clone()]);
-            if let Some((owner, _)) = same {
-                conflict(mine, &candidate, owner, diagnostics);
-                continue;
-            }
             let field = format!("{}.backend", candidate.field);
             let Some(id) = mine.backend(candidate.backend, &field, backends, diagnostics) else {
                 continue;
             };
+            let closed = mine.annotations.closed || self.closed.contains(&place);
             let action = match &main.action {
-                Action::Respond(status) if mine.annotations.closed => Action::Respond(*status),
-                _ if mine.annotations.closed => Action::Respond(503),
+                Action::Respond(status) if closed => Action::Respond(*status),
+                _ if closed => Action::Respond(503),
+                Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
                 Action::Forward(normal) if normal.backend != id => {
                     forward(mine, id, Some(normal.backend.clone()))
                 }
                 Action::Forward(normal) => forward(mine, id, normal.fallback.clone()),
-                Action::Split(_) | Action::Redirect(_) | Action::Respond(_) => {
-                    forward(mine, id, None)
+                Action::Split(_) | Action::Respond(_) => forward(mine, id, None),
+            };
+            if let (Some((weight, total)), Action::Forward(forward)) = (canary.weight, &action)
+                && weight > 0
+                && matches!(main.action, Action::Forward(_))
+            {
+                self.weighted
+                    .entry(place.clone())
+                    .or_default()
+                    .push(Weighted {
+                        owner: mine.object.clone(),
+                        weight,
+                        total,
+                        forward: forward.clone(),
+                    });
+            }
+            let mut taken = Route {
+                path: main.path.clone(),
+                filters: main.filters.clone(),
+                ..Route::new(candidate.id.clone(), candidate.path.clone(), action)
+            };
+            let own = &mine.annotations.filters;
+            taken.filters.request_headers = own.request_headers.clone();
+            taken.filters.response_headers = own.response_headers.clone();
+            let siblings = self.canaries.entry(place).or_default();
+            for selector in &canary.selectors {
+                let route = match selector.takes {
+                    true => &taken,
+                    false => &main,
+                };
+                let route = selected(route.clone(), selector);
+                let same = siblings
+                    .iter()
+                    .find(|(_, other)| same_conditions(other, &route));
+                match same {
+                    Some((owner, _)) if selector.takes => {
+                        conflict(mine, &candidate, owner, diagnostics);
+                    }
+                    // Somebody decides about these requests already.
+                    Some(_) => {}
+                    None => siblings.push((mine.object.clone(), route)),
                 }
-            };
-            let route = Route {
-                headers: vec![header.clone()],
-                ..Route::new(candidate.id, candidate.path, action)
-            };
-            siblings.push((mine.object.clone(), route));
+            }
         }
+    }
+
+    /// The route that a canary's path belongs to. Its main Ingress may read the same text as a regular expression.
+    fn main(&self, mine: &Mine<'_>, candidate: &Candidate<'_>) -> Option<(Place, Route)> {
+        let text = candidate.path.as_str();
+        let forms = [
+            Some(candidate.path.clone()),
+            PathMatch::regex(text).ok(),
+            PathMatch::regex(&format!("(?:{text})$")).ok(),
+        ];
+        let found = forms.into_iter().flatten().find_map(|path| {
+            let place = (candidate.host.clone(), path);
+            let (owner, route) = self.rules.get(&place)?;
+            Some((place, owner, route))
+        });
+        // Taking requests from another namespace's route would need that namespace's grant.
+        let (place, _, route) =
+            found.filter(|(_, owner, _)| owner.namespace == mine.object.namespace)?;
+        Some((place, route.clone()))
     }
 
     /// `spec.defaultBackend`: what no rule matches, on the Ingress's own hosts and on all others.
@@ -140,7 +228,11 @@ impl Table {
         let field = "spec.defaultBackend";
         let action = mine.action(backend, field, backends, diagnostics);
         let id = format!("{}/{}#default", mine.object.namespace, mine.object.name);
-        let route = Route::new(RouteId(id), PathMatch::Prefix("/".to_owned()), action);
+        let path = PathMatch::Prefix("/".to_owned());
+        let route = Route {
+            filters: mine.annotations.filters.clone(),
+            ..Route::new(RouteId(id), path, action)
+        };
         let rules = spec.and_then(|spec| spec.rules.as_ref());
         let mut hosts: BTreeSet<HostPattern> = rules
             .into_iter()
@@ -168,22 +260,75 @@ impl Table {
     }
 
     /// Per host: the most specific path first, canaries before the route they belong to.
-    fn finish(mut self) -> BTreeMap<HostPattern, Vec<(ObjectRef, Route)>> {
-        let mut hosts: BTreeMap<HostPattern, Vec<(ObjectRef, Route)>> = BTreeMap::new();
-        for (place, normal) in self.rules {
+    fn finish(mut self) -> Routes {
+        let mut hosts = Routes::new();
+        for (place, (owner, mut route)) in self.rules {
             let routes = hosts.entry(place.0.clone()).or_default();
-            routes.extend(self.canaries.remove(&place).unwrap_or_default());
-            routes.push(normal);
+            let canaries = self.canaries.remove(&place).unwrap_or_default();
+            routes.extend(
+                canaries
+                    .into_iter()
+                    .map(|(owner, route)| (vec![owner], route)),
+            );
+            let mut owners = vec![owner];
+            let weighted = self.weighted.remove(&place).unwrap_or_default();
+            owners.extend(weighted.iter().map(|canary| canary.owner.clone()));
+            share(&mut route, weighted);
+            routes.push((owners, route));
         }
         for routes in hosts.values_mut() {
             // Stable: what stands together for one path stays in its order.
             routes.sort_by(|(_, a), (_, b)| rank(&a.path).cmp(&rank(&b.path)));
         }
-        for (host, default) in self.defaults {
-            hosts.entry(host).or_default().push(default);
+        for (host, (owner, route)) in self.defaults {
+            hosts.entry(host).or_default().push((vec![owner], route));
         }
         hosts
     }
+}
+
+/// Gives canaries their parts of a route's requests. Parts are of one whole, the largest that any of them names; what
+/// they leave is for the route itself.
+fn share(route: &mut Route, canaries: Vec<Weighted>) {
+    let Action::Forward(normal) = &route.action else {
+        return;
+    };
+    let Some(total) = canaries.iter().map(|canary| canary.total).max() else {
+        return;
+    };
+    let mut rest = total;
+    let mut shares = Vec::new();
+    for canary in canaries {
+        let part = u64::from(canary.weight) * u64::from(total) / u64::from(canary.total);
+        let weight = u32::try_from(part).unwrap_or(total).min(rest);
+        rest -= weight;
+        shares.push(Share {
+            weight,
+            forward: canary.forward,
+        });
+    }
+    shares.insert(
+        0,
+        Share {
+            weight: rest,
+            forward: normal.clone(),
+        },
+    );
+    route.action = Action::Split(shares);
+}
+
+fn selected(mut route: Route, selector: &Selector) -> Route {
+    let list = match selector.field {
+        Field::Header => &mut route.headers,
+        Field::Query => &mut route.query,
+        Field::Cookie => &mut route.cookies,
+    };
+    list.push(selector.condition.clone());
+    route
+}
+
+fn same_conditions(a: &Route, b: &Route) -> bool {
+    (&a.headers, &a.query, &a.cookies) == (&b.headers, &b.query, &b.cookies)
 }
 
 fn rank(path: &PathMatch) -> (u8, std::cmp::Reverse<usize>, &str) {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig};
-use tidegate_model::{HostPattern, Route};
+use tidegate_model::{Action, HostPattern, Route};
 use tidegate_translate::{
     Freshness, MemberView, ObjectRef, Reason, TlsSecret, Translation, WorldView, translate,
 };
@@ -132,6 +132,69 @@ fn any_ingress(name: &'static str, created: u32) -> impl Strategy<Value = Value>
     })
 }
 
+/// Without the part of its requests that a canary of the same namespace may have.
+fn unshared((host, mut route): (HostPattern, Route)) -> (HostPattern, Route) {
+    if let Action::Split(shares) = &route.action {
+        route.action = Action::Forward(shares[0].forward.clone());
+    }
+    (host, route)
+}
+
+/// Annotations that become filters and forms of paths.
+const FILTERS: &[&str] = &[
+    "canary-by-header-pattern",
+    "canary-by-query",
+    "canary-by-cookie",
+    "canary-weight",
+    "canary-weight-total",
+    "use-regex",
+    "full-path-regex",
+    "rewrite-target",
+    "rewrite-path",
+    "upstream-vhost",
+    "ssl-redirect",
+    "force-ssl-redirect",
+    "permanent-redirect",
+    "temporal-redirect",
+    "temporal-redirect-code",
+    "app-root",
+    "enable-cors",
+    "cors-allow-origin",
+    "cors-allow-methods",
+    "cors-max-age",
+    "whitelist-source-range",
+    "denylist-source-range",
+    "limit-rps",
+    "limit-rpm",
+    "limit-burst-multiplier",
+    "limit-whitelist",
+    "proxy-body-size",
+    "proxy-connect-timeout",
+    "proxy-read-timeout",
+    "proxy-next-upstream",
+    "proxy-next-upstream-tries",
+    "request-header-control-add",
+    "request-header-control-update",
+    "response-header-control-remove",
+    "x-forwarded-prefix",
+];
+
+/// Values that some of them take.
+const VALUES: &[&str] = &[
+    "/$1",
+    "/new?a=$2",
+    "10",
+    "0",
+    "8m",
+    "off",
+    "308",
+    "10.0.0.0/8, ::1",
+    "https://*.a.example",
+    "GET, PUT",
+    "x-a 1",
+    "(a)(b)*",
+];
+
 fn any_annotations() -> impl Strategy<Value = std::collections::BTreeMap<String, String>> {
     let prefix = prop_oneof![
         Just("nginx.ingress.kubernetes.io/"),
@@ -147,6 +210,7 @@ fn any_annotations() -> impl Strategy<Value = std::collections::BTreeMap<String,
         Just("service-subset".to_owned()),
         Just("subset-labels".to_owned()),
         Just("auth-type".to_owned()),
+        prop::sample::select(FILTERS).prop_map(str::to_owned),
         "[a-z-]{0,12}",
     ];
     let value = prop_oneof![
@@ -154,6 +218,7 @@ fn any_annotations() -> impl Strategy<Value = std::collections::BTreeMap<String,
         Just("x-test".to_owned()),
         Just("errors".to_owned()),
         Just("topology.istio.io/cluster az1".to_owned()),
+        prop::sample::select(VALUES).prop_map(str::to_owned),
         "\\PC{0,20}",
         "(?s).{0,20}",
     ];
@@ -225,7 +290,7 @@ proptest! {
         let kept = |translation: &Translation, object: &ObjectRef| -> Vec<(HostPattern, Route)> {
             let routes = translation.ingresses[object].iter();
             // A default backend is for what no rule matches: a younger rule may take its place.
-            routes.filter(|(_, route)| !route.id.0.ends_with("#default")).cloned().collect()
+            routes.filter(|(_, route)| !route.id.0.ends_with("#default")).cloned().map(unshared).collect()
         };
         for object in alone.ingresses.keys() {
             // A canary that had nothing to be a canary of may find it in the younger one.

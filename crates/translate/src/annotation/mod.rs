@@ -1,6 +1,12 @@
 //! Annotations of Ingresses: one typed table says what each means today.
 
+mod canary;
+mod filters;
 mod table;
+mod value;
+
+pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
+pub(crate) use filters::{Paths, app_root};
 
 use crate::backend::ServiceRef;
 use crate::diagnostic::{Sink, quote};
@@ -8,7 +14,7 @@ use crate::fleet::PortRef;
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
-use tidegate_model::{ClusterName, FieldMatch, ValueMatch};
+use tidegate_model::{ClusterName, Filters, Redirect};
 
 /// Prefixes in the order in which they win when one name is written with several.
 const PREFIXES: [&str; 3] = [
@@ -61,12 +67,61 @@ enum Refusal {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Feature {
+    Allowlist,
+    AppRoot,
+    Blacklist,
+    BodySize,
     Canary,
+    CanaryByCookie,
+    CanaryByCookieValue,
     CanaryByHeader,
+    CanaryByHeaderPattern,
     CanaryByHeaderValue,
+    CanaryByQuery,
+    CanaryByQueryPattern,
+    CanaryByQueryValue,
+    CanaryWeight,
+    CanaryWeightTotal,
+    ConnectTimeout,
+    CorsCredentials,
+    CorsExpose,
+    CorsHeaders,
+    CorsMaxAge,
+    CorsMethods,
+    CorsOrigin,
     DefaultBackend,
+    Denylist,
+    EnableCors,
+    ForceSslRedirect,
+    ForwardedPrefix,
+    FullPathRegex,
+    LimitAllowlist,
+    LimitBurst,
+    LimitRpm,
+    LimitRps,
+    LimitWhitelist,
+    NextUpstream,
+    PermanentRedirect,
+    PermanentRedirectCode,
+    ReadTimeout,
+    RequestHeaderAdd,
+    RequestHeaderRemove,
+    RequestHeaderUpdate,
+    ResponseHeaderAdd,
+    ResponseHeaderRemove,
+    ResponseHeaderUpdate,
+    RewritePath,
+    RewriteTarget,
+    SendTimeout,
     ServiceSubset,
+    SslRedirect,
     SubsetLabels,
+    TemporalRedirect,
+    TemporalRedirectCode,
+    Tries,
+    UpstreamVhost,
+    UseRegex,
+    Whitelist,
 }
 
 /// What the annotations of one Ingress say.
@@ -79,18 +134,14 @@ pub(crate) struct Annotations {
     pub(crate) default_backend: Option<(String, String)>,
     /// Set when something that protects the routes does not work: they answer 503.
     pub(crate) closed: bool,
-}
-
-/// What an Ingress is with regard to canaries.
-#[derive(Default)]
-pub(crate) enum CanaryRole {
-    /// An ordinary Ingress.
-    #[default]
-    None,
-    /// Its routes are tried first, for requests with this header.
-    ByHeader(FieldMatch),
-    /// Marked as a canary with nothing that selects requests: no routes.
-    Unselected { key: String },
+    pub(crate) filters: Filters,
+    pub(crate) paths: Paths,
+    /// In place of the backends.
+    pub(crate) redirect: Option<Redirect>,
+    /// Where the root of its hosts is redirected to.
+    pub(crate) app_root: Option<String>,
+    /// Key of `ssl-redirect`, if that is on: it needs a certificate.
+    pub(crate) ssl_redirect: Option<String>,
 }
 
 /// Reads the annotations of an Ingress. A bad value costs that annotation alone.
@@ -164,6 +215,7 @@ pub(crate) fn read(
     };
     annotations.pinned = reader.pinned();
     annotations.canary = reader.canary();
+    reader.filters(&mut annotations);
     annotations.default_backend = reader.default_backend();
     annotations
 }
@@ -267,59 +319,6 @@ impl<'a> Reader<'a> {
             self.refuse(key, value, "it names no label");
         }
         Some((cluster?, key.to_owned()))
-    }
-
-    fn canary(&mut self) -> CanaryRole {
-        let header = self.found.get(&Feature::CanaryByHeader).copied();
-        let value = self.found.get(&Feature::CanaryByHeaderValue).copied();
-        let Some((key, text)) = self.found.get(&Feature::Canary).copied() else {
-            for (key, text) in [header, value].into_iter().flatten() {
-                self.refuse(key, text, "it needs canary: \"true\" beside it");
-            }
-            return CanaryRole::None;
-        };
-        match text {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => {}
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => return CanaryRole::None,
-            _ => {
-                self.refuse(key, text, "it must be \"true\" or \"false\"");
-                return CanaryRole::None;
-            }
-        }
-        let unselected = CanaryRole::Unselected {
-            key: key.to_owned(),
-        };
-        let Some((header_key, name)) = header else {
-            if let Some((key, text)) = value {
-                self.refuse(key, text, "it needs canary-by-header beside it");
-            }
-            return unselected;
-        };
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || name.len() > 256 || !name.bytes().all(token) {
-            self.refuse(
-                header_key,
-                name,
-                "it is not the name of a header (RFC 9110 5.6.2)",
-            );
-            return unselected;
-        }
-        // The original lets 'always' match beside an explicit value too.
-        let mut any_of = vec!["always".to_owned()];
-        if let Some((value_key, text)) = value {
-            let visible = |b: u8| b == b' ' || b == b'\t' || (b > b' ' && b != 0x7f);
-            if text.is_empty() {
-            } else if text.trim() != text || !text.bytes().all(visible) {
-                self.refuse(value_key, text, "no header can have this value");
-            } else {
-                any_of.insert(0, text.to_owned());
-                any_of.dedup();
-            }
-        }
-        CanaryRole::ByHeader(FieldMatch {
-            name: name.to_ascii_lowercase(),
-            value: ValueMatch::AnyOf(any_of),
-        })
     }
 
     fn default_backend(&mut self) -> Option<(String, String)> {
