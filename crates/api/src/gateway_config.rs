@@ -35,6 +35,11 @@ pub struct GatewayConfigSpec {
     /// When a request is sent again, always to another endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// Addresses and ranges (`10.0.0.0/8`) of proxies in front of the gateway: what they say about the client in
+    /// `X-Forwarded-*` and `X-Request-Id` is believed. What anybody else says is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
+    pub trusted_proxies: Option<Vec<String>>,
 }
 
 /// Time limits; what is not set keeps its default.

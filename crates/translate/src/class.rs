@@ -228,6 +228,7 @@ fn settings(
         let set = [
             ("spec.timeouts", config.spec.timeouts.is_some()),
             ("spec.retries", config.spec.retries.is_some()),
+            ("spec.trustedProxies", config.spec.trusted_proxies.is_some()),
         ];
         if leading == Some(name) {
             apply(&object, config, &mut settings, diagnostics);
@@ -254,6 +255,17 @@ fn apply(
     settings: &mut Settings,
     diagnostics: &mut Sink,
 ) {
+    for (i, range) in config.spec.trusted_proxies.iter().flatten().enumerate() {
+        match range.parse() {
+            Ok(range) => settings.trusted_proxies.push(range),
+            Err(error) => diagnostics.error(
+                object,
+                format!("spec.trustedProxies[{i}]"),
+                Reason::InvalidValue,
+                format!("{error}; this proxy is not believed"),
+            ),
+        }
+    }
     if let Some(timeouts) = &config.spec.timeouts {
         let target = &mut settings.timeouts;
         let fields: [(&str, Option<tidegate_api::Duration>, &mut Duration); 7] = [
