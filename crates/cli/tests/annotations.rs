@@ -1,0 +1,71 @@
+//! Annotations from kubectl to what a client and a pod see.
+
+use anyhow::ensure;
+use tidegate_testbed::{Answer, Result, Rig, SHOP, SOON, wait_for};
+
+const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
+
+#[test]
+fn annotations_change_what_clients_and_pods_see() {
+    Rig::run(TIDEGATE, async |rig| {
+        rig.start_shop(&[("az1", 1), ("az2", 1)]).await?;
+
+        let secure = "secure.example.com";
+        rig.route_shop(
+            "secure",
+            secure,
+            &[("nginx.ingress.kubernetes.io/force-ssl-redirect", "true")],
+        )
+        .await?;
+        let answer = until(rig, secure, "/a?b=1", 308).await?;
+        ensure!(answer.headers["location"] == "https://secure.example.com/a?b=1");
+
+        let closed = "closed.example.com";
+        let elsewhere = [(
+            "nginx.ingress.kubernetes.io/whitelist-source-range",
+            "192.0.2.0/24",
+        )];
+        rig.route_shop("closed", closed, &elsewhere).await?;
+        until(rig, closed, "/", 403).await?;
+
+        let rewritten = "rewritten.example.com";
+        let annotations = [
+            ("nginx.ingress.kubernetes.io/rewrite-target", "/inner"),
+            (
+                "nginx.ingress.kubernetes.io/upstream-vhost",
+                "inner.example.com",
+            ),
+        ];
+        rig.route_shop("rewritten", rewritten, &annotations).await?;
+        let seen = until(rig, rewritten, "/a", 200).await?.json();
+        ensure!(seen["path"] == "/inner/a", "{seen}");
+        ensure!(seen["host"] == "inner.example.com", "{seen}");
+
+        let all = [
+            ("nginx.ingress.kubernetes.io/canary", "true"),
+            ("nginx.ingress.kubernetes.io/canary-weight", "100"),
+            ("mse.ingress.kubernetes.io/service-subset", "canary"),
+            (
+                "mse.ingress.kubernetes.io/subset-labels",
+                "topology.istio.io/cluster az2",
+            ),
+        ];
+        rig.route_shop("canary", SHOP, &all).await?;
+        rig.load(50)?.until_all_from("az2").await?;
+        Ok(())
+    });
+}
+
+async fn until(rig: &Rig, host: &str, path: &str, status: u16) -> Result<Answer> {
+    wait_for(&format!("{host} to answer {status}"), SOON, async || {
+        let answer = rig.ask(host, path, &[]).await?;
+        ensure!(
+            answer.status.as_u16() == status,
+            "{}: {}",
+            answer.status,
+            answer.text()
+        );
+        Ok(answer)
+    })
+    .await
+}
