@@ -2,6 +2,7 @@
 
 use crate::act::{self, Actor};
 use crate::decide::{self, Decided, Fleet};
+use crate::metrics::{self, HubMetrics};
 use crate::observe::HubObjects;
 use kube::Client;
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub struct HubConfig {
     pub data_dir: PathBuf,
     /// The gateway's addresses as users reach them, published in the status of Ingresses.
     pub ingress_addresses: Vec<SocketAddr>,
+    /// Where it tells how long its decisions take and how old its knowledge is.
+    pub metrics: HubMetrics,
     /// Cancelled by the hub when it has published for the first time: it is ready.
     pub ready: CancellationToken,
 }
@@ -73,6 +76,11 @@ impl Hub {
             &report_changed,
         );
         let (decided, decided_rx) = watch::channel(None);
+        config.metrics.follow(metrics::State {
+            fleet: fleet.clone(),
+            decided: decided_rx.clone(),
+            receivers: config.publisher.receivers(),
+        });
         let actor = Actor::new(
             config.client.clone(),
             Arc::clone(&objects),
@@ -121,12 +129,19 @@ async fn steer(
         if !published_once && !fleet.settled() && Instant::now() < settle {
             continue;
         }
+        let begun = Instant::now();
         let world = decide::world(objects, fleet, &mut tls_secrets);
         let translation = tidegate_translate::translate(&world);
+        let decided_at = Instant::now();
         let generation = config
             .publisher
             .publish(translation.snapshot.clone())
             .map_err(HubError::Publish)?;
+        let times = &config.metrics;
+        times
+            .decide
+            .observe(decided_at.duration_since(begun).as_secs_f64());
+        times.publish.observe(decided_at.elapsed().as_secs_f64());
         decided.send_if_modified(|last| {
             let same = last.as_ref().is_some_and(|last| {
                 last.generation == generation && last.translation == translation

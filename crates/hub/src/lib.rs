@@ -19,10 +19,12 @@ pub mod gateway_process;
 mod hub;
 pub mod join;
 mod kubeconfig;
+mod metrics;
 mod observe;
 
 pub use client::ClientError;
 pub use hub::{Hub, HubConfig, HubError};
+pub use metrics::HubMetrics;
 
 /// Field manager of everything the hub writes.
 pub(crate) const FIELD_MANAGER: &str = "tidegate-hub";

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use tidegate_apiserver::{Config, Server as ApiServer, ServiceCidr};
 use tidegate_feed::{FeedAddress, Publisher};
-use tidegate_hub::{Hub, HubConfig};
+use tidegate_hub::{Hub, HubConfig, HubMetrics};
 use tidegate_runtime::{Admin, Check, signals, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +95,8 @@ impl Server {
         })
         .await?;
         let publisher = Publisher::bind(&feed, &data_dir.join("feed")).await?;
-        let admin = Admin::new();
+        let mut admin = Admin::new();
+        let metrics = HubMetrics::register(admin.registry());
         let checks = Checks {
             hub: admin.readiness().check("hub"),
             gateway: admin.readiness().check("gateway"),
@@ -117,6 +118,7 @@ impl Server {
             publisher,
             data_dir: data_dir.to_owned(),
             ingress_addresses: self.addresses(&gateway),
+            metrics,
             ready: published.clone(),
         };
         let mut hub = tokio::spawn(Hub::run(config, stop.clone()));

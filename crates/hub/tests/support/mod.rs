@@ -4,6 +4,7 @@
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -293,6 +294,7 @@ async fn run(client: &Client, dir: &Path) -> Running {
     let shutdown = CancellationToken::new();
     let ready = CancellationToken::new();
     let config = HubConfig {
+        metrics: tidegate_hub::HubMetrics::register(&mut Registry::default()),
         client: client.clone(),
         publisher,
         data_dir: dir.to_owned(),
