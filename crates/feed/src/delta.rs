@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegate_model::{
     Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Route, Settings,
-    Snapshot,
+    SharedPart, Snapshot, differences,
 };
 
 /// The parts in which a snapshot differs from its base.
@@ -33,16 +33,16 @@ pub struct Changes {
     pub settings: Option<Settings>,
     /// Routes by host.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub hosts: BTreeMap<HostPattern, Option<Vec<Route>>>,
+    pub hosts: BTreeMap<HostPattern, Option<SharedPart<Vec<Route>>>>,
     /// Backends.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub backends: BTreeMap<BackendId, Option<Backend>>,
+    pub backends: BTreeMap<BackendId, Option<SharedPart<Backend>>>,
     /// Names of certificates by host.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tls: BTreeMap<HostPattern, Option<CertificateId>>,
     /// Certificates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<CertificateId, Option<Certificate>>,
+    pub certificates: BTreeMap<CertificateId, Option<SharedPart<Certificate>>>,
 }
 
 /// The receiver does not have what a delta is about; it needs the whole snapshot.
@@ -74,22 +74,20 @@ impl Delta {
             digest.subtract(Digest::of_settings(&old.settings));
             digest.add(Digest::of_settings(&new.settings));
         }
-        let of_host = |host: &HostPattern, routes: &Vec<Route>| Digest::of_host(host, routes);
+        let of_host =
+            |host: &HostPattern, routes: &SharedPart<Vec<Route>>| Digest::of_host(host, routes);
         let changes = Changes {
             settings,
             hosts: changed(&old.hosts, &new.hosts, &mut digest, of_host),
-            backends: changed(
-                &old.backends,
-                &new.backends,
-                &mut digest,
-                Digest::of_backend,
-            ),
+            backends: changed(&old.backends, &new.backends, &mut digest, |id, backend| {
+                Digest::of_backend(id, backend)
+            }),
             tls: changed(&old.tls, &new.tls, &mut digest, Digest::of_tls),
             certificates: changed(
                 &old.certificates,
                 &new.certificates,
                 &mut digest,
-                Digest::of_certificate,
+                |id, certificate| Digest::of_certificate(id, certificate),
             ),
         };
         Self {
@@ -126,20 +124,21 @@ impl Delta {
             digest.add(Digest::of_settings(&settings));
             next.settings = settings;
         }
-        let of_host = |host: &HostPattern, routes: &Vec<Route>| Digest::of_host(host, routes);
+        let of_host =
+            |host: &HostPattern, routes: &SharedPart<Vec<Route>>| Digest::of_host(host, routes);
         put(&mut next.hosts, changes.hosts, &mut digest, of_host);
         put(
             &mut next.backends,
             changes.backends,
             &mut digest,
-            Digest::of_backend,
+            |id, backend| Digest::of_backend(id, backend),
         );
         put(&mut next.tls, changes.tls, &mut digest, Digest::of_tls);
         put(
             &mut next.certificates,
             changes.certificates,
             &mut digest,
-            Digest::of_certificate,
+            |id, certificate| Digest::of_certificate(id, certificate),
         );
         if digest == self.digest {
             Ok(next)
@@ -158,17 +157,14 @@ fn changed<K: Ord + Clone, V: PartialEq + Clone>(
     of: impl Fn(&K, &V) -> Digest,
 ) -> BTreeMap<K, Option<V>> {
     let mut changes = BTreeMap::new();
-    for (name, part) in old {
-        if new.get(name) != Some(part) {
-            digest.subtract(of(name, part));
-            changes.insert(name.clone(), None);
+    for (name, part) in differences(Some(old), new) {
+        if let Some(old) = old.get(name) {
+            digest.subtract(of(name, old));
         }
-    }
-    for (name, part) in new {
-        if old.get(name) != Some(part) {
+        if let Some(part) = part {
             digest.add(of(name, part));
-            changes.insert(name.clone(), Some(part.clone()));
         }
+        changes.insert(name.clone(), part.cloned());
     }
     changes
 }

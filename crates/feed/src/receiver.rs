@@ -188,7 +188,11 @@ impl<A: FnMut(&Arc<Snapshot>) -> Result<(), String> + Send> Receiver<A> {
                 snapshot.generation
             ));
         }
-        let accepted = match snapshot.validate() {
+        let valid = match &self.served {
+            Some((_, served)) => snapshot.validate_since(served),
+            None => snapshot.validate(),
+        };
+        let accepted = match valid {
             Ok(()) => (self.apply)(&snapshot),
             Err(invalid) => Err(invalid.to_string()),
         };

@@ -21,7 +21,7 @@ pub(crate) fn snapshot(hosts: &BTreeMap<u8, u8>, backends: &BTreeMap<u8, u8>) ->
             Action::Respond(200 + u16::from(*value)),
         );
         let host = HostPattern::parse(&format!("h{name}.example.com")).unwrap();
-        snapshot.hosts.insert(host, vec![route]);
+        snapshot.hosts.insert(host, vec![route].into());
     }
     for (name, value) in backends {
         let endpoint = Endpoint {
@@ -32,7 +32,7 @@ pub(crate) fn snapshot(hosts: &BTreeMap<u8, u8>, backends: &BTreeMap<u8, u8>) ->
             ..Backend::default()
         };
         let id = BackendId::new("shop", &format!("s{name}"), "80").unwrap();
-        snapshot.backends.insert(id, backend);
+        snapshot.backends.insert(id, backend.into());
         let certificate = Certificate {
             chain: format!("chain {value}"),
             key: PrivateKey(format!("key {value}")),
@@ -40,7 +40,7 @@ pub(crate) fn snapshot(hosts: &BTreeMap<u8, u8>, backends: &BTreeMap<u8, u8>) ->
         let id = CertificateId::new(format!("shop/t{}", name / 2)).unwrap();
         let host = HostPattern::parse(&format!("t{name}.example.com")).unwrap();
         snapshot.tls.insert(host, id.clone());
-        snapshot.certificates.insert(id, certificate);
+        snapshot.certificates.insert(id, certificate.into());
     }
     snapshot
 }

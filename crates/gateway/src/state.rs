@@ -56,9 +56,10 @@ impl Shared {
     /// # Errors
     /// The field that cannot be served; then nothing has changed.
     pub fn apply(&self, snapshot: &Arc<Snapshot>) -> Result<ApplyReport, String> {
-        snapshot.validate().map_err(|invalid| invalid.to_string())?;
         let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = self.table.load_full();
+        let valid = snapshot.validate_since(previous.snapshot());
+        valid.map_err(|invalid| invalid.to_string())?;
         let (table, report) = Table::compile(snapshot, Some(&previous), &self.health);
         self.table.store(Arc::new(table));
         Ok(report)

@@ -418,7 +418,7 @@ async fn over_tls_it_is_agreed_on_in_the_handshake() {
         chain: pair.cert.pem(),
         key: PrivateKey(pair.signing_key.serialize_pem()),
     };
-    content.certificates.insert(id, certificate);
+    content.certificates.insert(id, certificate.into());
     let rig = Rig::start(content).await;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(pair.cert.der().clone()).unwrap();

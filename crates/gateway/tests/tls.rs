@@ -28,7 +28,7 @@ fn show(snapshot: &mut Snapshot, host: &str, certificate: Certificate) {
     snapshot
         .tls
         .insert(HostPattern::parse(host).unwrap(), id.clone());
-    snapshot.certificates.insert(id, certificate);
+    snapshot.certificates.insert(id, certificate.into());
 }
 
 /// The shop behind a gateway that shows this certificate for it.

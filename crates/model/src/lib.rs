@@ -17,6 +17,7 @@
 //! constructors refuse what could not be served; a value that deserialises has passed the same checks.
 
 mod backend;
+mod changes;
 mod cidr;
 mod duration;
 mod filter;
@@ -26,6 +27,7 @@ mod path;
 mod pattern;
 mod route;
 mod settings;
+mod shared;
 mod snapshot;
 mod tls;
 
@@ -33,6 +35,7 @@ pub use backend::{
     ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Protocol, Return,
     Tier, TierMember, Weight,
 };
+pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};
 pub use filter::{
     Access, Cors, Filters, Header, HeaderEdits, PathRewrite, RateLimit, Rewrite, RouteRetry,
@@ -46,6 +49,7 @@ pub use route::{
     Action, FieldMatch, Forward, Redirect, Route, RoutePlacement, Share, Target, ValueMatch,
 };
 pub use settings::{RetrySettings, Settings, Timeouts};
+pub use shared::SharedPart;
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
 pub use tls::{Certificate, CertificateId, PrivateKey};
 

@@ -1,9 +1,10 @@
 //! The compiled whole configuration of a gateway.
 
+use crate::changes::differences;
 use crate::filter::{is_authority, is_redirect, is_token, not_a_redirect};
 use crate::{
     Action, Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Redirect,
-    Route, Settings, Target,
+    Route, Settings, SharedPart, Target,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -25,17 +26,17 @@ pub struct Snapshot {
     pub settings: Settings,
     /// Routes by host.
     #[serde(default)]
-    pub hosts: BTreeMap<HostPattern, Vec<Route>>,
+    pub hosts: BTreeMap<HostPattern, SharedPart<Vec<Route>>>,
     /// What routes forward to.
     #[serde(default)]
-    pub backends: BTreeMap<BackendId, Backend>,
+    pub backends: BTreeMap<BackendId, SharedPart<Backend>>,
     /// The certificate that a client of TLS sees, by the name it asks for (RFC 6066 3): an exact name first,
     /// then a wildcard, then [`HostPattern::Any`], also for clients that ask for none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tls: BTreeMap<HostPattern, CertificateId>,
     /// What `tls` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<CertificateId, Certificate>,
+    pub certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
 }
 
 /// A snapshot that must not be served.
@@ -74,16 +75,32 @@ impl Snapshot {
     /// # Errors
     /// The first [`InvalidSnapshot`] found.
     pub fn validate(&self) -> Result<(), InvalidSnapshot> {
+        self.validate_since(&Self::empty(Generation(0)))
+    }
+
+    /// As [`Snapshot::validate`], when `before` is known to be valid: parts shared with it are passed over, so that
+    /// the cost is one of comparing pointers, and that of what changed.
+    ///
+    /// # Errors
+    /// The first [`InvalidSnapshot`] found.
+    pub fn validate_since(&self, before: &Self) -> Result<(), InvalidSnapshot> {
         if self.format > SNAPSHOT_FORMAT {
             return Err(InvalidSnapshot::NewerFormat { found: self.format });
         }
         self.validate_settings()?;
-        for (host, routes) in &self.hosts {
-            for route in routes {
+        // Routes that did not change may name a backend that went.
+        let all = differences(Some(&before.backends), &self.backends)
+            .iter()
+            .any(|(_, backend)| backend.is_none());
+        let none = BTreeMap::new();
+        let known = if all { &none } else { &before.hosts };
+        for (host, routes) in differences(Some(known), &self.hosts) {
+            for route in routes.into_iter().flatten() {
                 self.validate_route(host, route)?;
             }
         }
-        for (id, backend) in &self.backends {
+        for (id, backend) in differences(Some(&before.backends), &self.backends) {
+            let Some(backend) = backend else { continue };
             backend
                 .validate()
                 .map_err(|(field, reason)| InvalidSnapshot::Field {

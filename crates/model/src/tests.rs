@@ -106,7 +106,9 @@ fn names_are_checked_when_read() {
 fn served() -> Snapshot {
     let id = BackendId::new("shop", "web", "80").unwrap();
     let mut snapshot = Snapshot::empty(Generation(7));
-    snapshot.backends.insert(id.clone(), Backend::default());
+    snapshot
+        .backends
+        .insert(id.clone(), Backend::default().into());
     snapshot.hosts.insert(
         HostPattern::parse("shop.example.com").unwrap(),
         vec![Route {
@@ -123,7 +125,8 @@ fn served() -> Snapshot {
                     fallback: None,
                 }),
             )
-        }],
+        }]
+        .into(),
     );
     let certificate = CertificateId::new("shop/web-tls").unwrap();
     let host = HostPattern::parse("*.example.com").unwrap();
@@ -132,7 +135,7 @@ fn served() -> Snapshot {
         chain: "chain".to_owned(),
         key: PrivateKey("secret".to_owned()),
     };
-    snapshot.certificates.insert(certificate, pair);
+    snapshot.certificates.insert(certificate, pair.into());
     snapshot
 }
 
@@ -153,10 +156,13 @@ fn a_snapshot_survives_its_written_form() {
 #[test]
 fn a_snapshot_that_cannot_be_served_names_the_field() {
     let check = |change: &dyn Fn(&mut Snapshot), expect: &str| {
-        let mut snapshot = served();
+        let served = served();
+        let mut snapshot = served.clone();
         change(&mut snapshot);
-        let error = snapshot.validate().unwrap_err().to_string();
-        assert!(error.contains(expect), "{error}");
+        let error = snapshot.validate().unwrap_err();
+        assert!(error.to_string().contains(expect), "{error}");
+        // Also where all but the mistake is shared with a snapshot that is known to be good.
+        assert_eq!(snapshot.validate_since(&served), Err(error));
     };
     check(&|s| s.format = SNAPSHOT_FORMAT + 1, "format 2");
     check(&|s| s.backends.clear(), "there is no backend shop/web:80");

@@ -85,9 +85,15 @@ pub fn translate(world: &WorldView) -> Translation {
     snapshot.settings = classes.settings;
     snapshot.hosts = routes
         .into_iter()
-        .map(|(host, routes)| (host, routes.into_iter().map(|(_, route)| route).collect()))
+        .map(|(host, routes)| {
+            let routes: Vec<Route> = routes.into_iter().map(|(_, route)| route).collect();
+            (host, routes.into())
+        })
         .collect();
-    snapshot.backends = backends;
+    snapshot.backends = backends
+        .into_iter()
+        .map(|(id, backend)| (id, backend.into()))
+        .collect();
     Translation {
         snapshot,
         diagnostics: diagnostics.finish(),

@@ -38,7 +38,7 @@ pub(crate) fn compile(
             continue;
         };
         snapshot.tls.insert(host, id.clone());
-        snapshot.certificates.insert(id, certificate);
+        snapshot.certificates.insert(id, certificate.into());
     }
 }
 

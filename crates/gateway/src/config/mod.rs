@@ -139,7 +139,11 @@ fn parse(
     let mut mistakes: Vec<(String, String)> = Vec::new();
     let mut snapshot = Snapshot::empty(generation);
     snapshot.settings = file.settings;
-    snapshot.backends = file.backends;
+    snapshot.backends = file
+        .backends
+        .into_iter()
+        .map(|(id, backend)| (id, backend.into()))
+        .collect();
     snapshot.tls = file.tls;
     for (host, mut routes) in file.hosts {
         for (at, route) in routes.iter_mut().enumerate() {
@@ -147,7 +151,7 @@ fn parse(
                 route.id = RouteId(format!("{host}#{at}"));
             }
         }
-        snapshot.hosts.insert(host, routes);
+        snapshot.hosts.insert(host, routes.into());
     }
     let named = |file: &PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
     let sources = file.certificates.values();
@@ -156,7 +160,7 @@ fn parse(
     for (id, source) in file.certificates {
         match source.load(path) {
             Ok(certificate) => {
-                snapshot.certificates.insert(id, certificate);
+                snapshot.certificates.insert(id, certificate.into());
             }
             Err((field, reason)) => mistakes.push((format!("certificates[{id}].{field}"), reason)),
         }

@@ -28,7 +28,7 @@ fn snapshot(generation: u64, ports: &[u16]) -> Arc<Snapshot> {
         PathMatch::prefix("/").unwrap(),
         Action::Forward(forward),
     );
-    snapshot.hosts.insert(HostPattern::Any, vec![route]);
+    snapshot.hosts.insert(HostPattern::Any, vec![route].into());
     let endpoints = ports.iter().map(|port| Endpoint {
         address: ([127, 0, 0, 1], *port).into(),
     });
@@ -36,7 +36,7 @@ fn snapshot(generation: u64, ports: &[u16]) -> Arc<Snapshot> {
         clusters: [(ClusterName::new("az1").unwrap(), endpoints.collect())].into(),
         ..Backend::default()
     };
-    snapshot.backends.insert(id, backend);
+    snapshot.backends.insert(id, backend.into());
     Arc::new(snapshot)
 }
 

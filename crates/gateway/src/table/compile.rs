@@ -3,14 +3,15 @@
 //! What remains of the whole is one comparison of the two snapshots and, when a route changed, a copy of the
 //! map of hosts.
 
-use super::changes::changes;
 use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
 use crate::health::HealthTable;
 use crate::tls::Certificates;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_model::{BackendId, Generation, HostPattern, Route, Settings, Snapshot};
+use tidegate_model::{
+    BackendId, Generation, HostPattern, Route, Settings, SharedPart, Snapshot, differences,
+};
 
 /// What taking over a snapshot changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,13 +79,14 @@ fn compile_hosts(
     report: &mut ApplyReport,
 ) -> Arc<Hosts> {
     let mut hosts = previous.map(|p| Arc::clone(&p.hosts)).unwrap_or_default();
-    let changed = changes(previous.map(|p| &p.snapshot.hosts), &snapshot.hosts);
+    let changed = differences(previous.map(|p| &p.snapshot.hosts), &snapshot.hosts);
     if changed.is_empty() {
         return hosts;
     }
     let edited = Arc::make_mut(&mut hosts);
     for (host, routes) in changed {
-        let compile = |routes: &Vec<Route>| Arc::new(HostRoutes::compile(routes, backends));
+        let compile =
+            |routes: &SharedPart<Vec<Route>>| Arc::new(HostRoutes::compile(routes, backends));
         match routes {
             Some(_) => report.hosts_compiled += 1,
             None => report.hosts_removed += 1,
@@ -125,7 +127,7 @@ fn compile_backends(
     let mut backends = previous
         .map(|p| Arc::clone(&p.backends))
         .unwrap_or_default();
-    for (id, backend) in changes(previous.map(|p| &p.snapshot.backends), &snapshot.backends) {
+    for (id, backend) in differences(previous.map(|p| &p.snapshot.backends), &snapshot.backends) {
         report.backends_changed += 1;
         match backend {
             Some(backend) => {

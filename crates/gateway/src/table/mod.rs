@@ -9,7 +9,6 @@
 //! with the table before. A change of **endpoints** or of a backend's rules goes into its [`BackendState`],
 //! which old and new tables share, and compiles no route.
 
-mod changes;
 mod compile;
 mod conditions;
 mod host;

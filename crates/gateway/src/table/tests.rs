@@ -135,7 +135,7 @@ fn with_backend(mut snapshot: Snapshot, ports: &[u16]) -> Snapshot {
             });
         }
     }
-    snapshot.backends.insert(id, backend);
+    snapshot.backends.insert(id, backend.into());
     snapshot
 }
 
@@ -206,7 +206,7 @@ fn method_query_and_cookies_decide_as_headers_do() {
             r.cookies = vec![equals("stage", "beta")];
         }),
     ];
-    snapshot.hosts.insert(HostPattern::Any, routes);
+    snapshot.hosts.insert(HostPattern::Any, routes.into());
     let table = Table::compile(&Arc::new(snapshot), None, &HealthTable::new()).0;
     let check = |method: &str, query: &str, cookies: &str, expect: &str| {
         let headers: &[(&str, &str)] = &[("cookie", cookies)];
@@ -251,11 +251,11 @@ fn shares_of_a_split_follow_the_weights() {
     for share in &shares {
         snapshot
             .backends
-            .insert(share.forward.backend.clone(), Backend::default());
+            .insert(share.forward.backend.clone(), Backend::default().into());
     }
     let path = PathMatch::prefix("/").unwrap();
     let split = Route::new(RouteId("split".to_owned()), path, Action::Split(shares));
-    snapshot.hosts.insert(HostPattern::Any, vec![split]);
+    snapshot.hosts.insert(HostPattern::Any, vec![split].into());
     assert_eq!(snapshot.validate(), Ok(()));
     let table = Table::compile(&Arc::new(snapshot), None, &HealthTable::new()).0;
     let headers: &[(&str, &str)] = &[];

@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidegate_model::{Certificate, CertificateId, HostPattern, Snapshot};
+use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart, Snapshot};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a gateway can show, by host. Immutable; unchanged certificates are shared with the one before.
@@ -23,7 +23,7 @@ pub struct Certificates {
 #[derive(Clone, Debug)]
 struct Loaded {
     /// What it was read from.
-    text: Certificate,
+    text: SharedPart<Certificate>,
     key: Arc<CertifiedKey>,
     /// Seconds since 1970 at which it expires.
     not_after: i64,
@@ -106,7 +106,7 @@ impl Certificates {
     }
 }
 
-fn load(text: &Certificate, provider: &CryptoProvider) -> Result<Loaded, String> {
+fn load(text: &SharedPart<Certificate>, provider: &CryptoProvider) -> Result<Loaded, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.chain.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("chain: {error}"))?;
     let first = chain.first().ok_or("chain: it holds no certificate")?;

@@ -18,7 +18,9 @@ fn snapshot(hosts: &[(&str, &str)]) -> Snapshot {
     for (host, name) in hosts {
         let host = HostPattern::parse(host).unwrap();
         snapshot.tls.insert(host, id(name));
-        snapshot.certificates.insert(id(name), certificate(name));
+        snapshot
+            .certificates
+            .insert(id(name), certificate(name).into());
     }
     snapshot
 }
@@ -94,7 +96,7 @@ fn an_unchanged_certificate_is_not_read_again() {
     let one = snapshot(&[("a.example.com", "a"), ("b.example.com", "b")]);
     let before = Certificates::compile(&one, None);
     let mut two = one.clone();
-    two.certificates.insert(id("b"), certificate("b"));
+    two.certificates.insert(id("b"), certificate("b").into());
     let after = Certificates::compile(&two, Some(&before));
     let same = |name: &str| {
         let found = |all: &Certificates| all.find(Some(name)).unwrap();

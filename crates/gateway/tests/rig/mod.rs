@@ -386,7 +386,7 @@ pub fn snapshot(backends: &[&Backend]) -> Snapshot {
     for listed in backend.clusters.values_mut() {
         listed.sort();
     }
-    snapshot.backends.insert(id.clone(), backend);
+    snapshot.backends.insert(id.clone(), backend.into());
     snapshot.hosts.insert(
         HostPattern::parse("shop.example.com").unwrap(),
         vec![Route::new(
@@ -397,7 +397,8 @@ pub fn snapshot(backends: &[&Backend]) -> Snapshot {
                 placement: RoutePlacement::Policy,
                 fallback: None,
             }),
-        )],
+        )]
+        .into(),
     );
     snapshot
 }

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A key whose value differs between two maps: the new value, or `None` when it is gone.
-pub(super) type Change<'a, K, V> = (&'a K, Option<&'a V>);
+pub type Difference<'a, K, V> = (&'a K, Option<&'a V>);
 
-/// All differences from `old` to `new`, in one walk along both.
-pub(super) fn changes<'a, K: Ord, V: PartialEq>(
+/// All differences from `old` to `new`, in one walk along both; `None` is an empty map.
+pub fn differences<'a, K: Ord, V: PartialEq>(
     old: Option<&'a BTreeMap<K, V>>,
     new: &'a BTreeMap<K, V>,
-) -> Vec<Change<'a, K, V>> {
+) -> Vec<Difference<'a, K, V>> {
     let mut found = Vec::new();
     let mut old = old.into_iter().flatten().peekable();
     let mut new = new.iter().peekable();
