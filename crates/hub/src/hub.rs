@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_feed::{PublishError, Publisher};
+use tidegate_translate::Translator;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -111,6 +112,7 @@ async fn steer(
 ) -> Result<(), HubError> {
     let settle = Instant::now() + SETTLE;
     let mut tls_secrets = decide::TlsSecrets::default();
+    let mut translator = Translator::default();
     loop {
         let published_once = decided.borrow().is_some();
         tokio::select! {
@@ -131,7 +133,7 @@ async fn steer(
         }
         let begun = Instant::now();
         let world = decide::world(objects, fleet, &mut tls_secrets);
-        let translation = tidegate_translate::translate(&world);
+        let translation = translator.translate(&world);
         let decided_at = Instant::now();
         let generation = config
             .publisher

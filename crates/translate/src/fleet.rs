@@ -4,6 +4,7 @@ use crate::diagnostic::Sink;
 use crate::{Freshness, Kind, ObjectRef, Reason, WorldView};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use tidegate_api::cluster::Traffic;
@@ -19,8 +20,16 @@ pub(crate) struct Member<'a> {
     pub(crate) traffic: Traffic,
     pub(crate) freshness: Freshness,
     services: HashMap<(&'a str, &'a str), &'a Service>,
+    /// What was looked up. Recorded here, so that nobody can look without being known to depend on it.
+    asked: RefCell<BTreeSet<ServiceName>>,
     slices: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
 }
+
+/// The label by which a slice names its Service.
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// Namespace and name of a Service.
+pub(crate) type ServiceName = (String, String);
 
 /// A port of a Service as an Ingress names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +93,13 @@ impl<'a> Fleet<'a> {
     pub(crate) fn knows_service(&self, namespace: &str, name: &str) -> bool {
         self.clusters
             .values()
-            .any(|member| member.services.contains_key(&(namespace, name)))
+            .any(|member| member.service(namespace, name).is_some())
+    }
+
+    /// The Services that were looked up since this was called last, found or not.
+    pub(crate) fn take_asked(&self) -> BTreeSet<ServiceName> {
+        let members = self.clusters.values();
+        members.flat_map(|member| member.asked.take()).collect()
     }
 }
 
@@ -94,6 +109,7 @@ impl<'a> Member<'a> {
             traffic,
             freshness: Freshness::Never,
             services: HashMap::new(),
+            asked: RefCell::default(),
             slices: HashMap::new(),
         };
         if let Some(view) = world.members.get(name) {
@@ -111,7 +127,7 @@ impl<'a> Member<'a> {
                     .metadata
                     .labels
                     .as_ref()
-                    .and_then(|labels| labels.get("kubernetes.io/service-name"));
+                    .and_then(|labels| labels.get(SERVICE_NAME));
                 if let Some(key) = key(&slice.metadata.namespace, service.map(String::as_str)) {
                     member.slices.entry(key).or_default().push(slice);
                 }
@@ -120,9 +136,15 @@ impl<'a> Member<'a> {
         member
     }
 
+    fn service(&self, namespace: &str, name: &str) -> Option<&'a Service> {
+        let asked = (namespace.to_owned(), name.to_owned());
+        self.asked.borrow_mut().insert(asked);
+        self.services.get(&(namespace, name)).copied()
+    }
+
     /// The first port of a Service, which an annotation that names only the Service means.
     pub(crate) fn first_port(&self, namespace: &str, service: &str) -> Option<u16> {
-        let service = self.services.get(&(namespace, service))?;
+        let service = self.service(namespace, service)?;
         let first = service.spec.as_ref()?.ports.as_ref()?.first()?;
         u16::try_from(first.port).ok()
     }
@@ -132,7 +154,7 @@ impl<'a> Member<'a> {
     /// The Service's port gives a port name, the slices give its number per pod: that is where a named
     /// or different `targetPort` is resolved.
     pub(crate) fn resolve(&self, namespace: &str, service: &str, port: &PortRef) -> PortIn {
-        let Some(found) = self.services.get(&(namespace, service)) else {
+        let Some(found) = self.service(namespace, service) else {
             return PortIn::NoService;
         };
         let ports = found.spec.as_ref().and_then(|spec| spec.ports.as_ref());

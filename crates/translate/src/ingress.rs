@@ -5,9 +5,10 @@ use crate::backend::{Backends, Resolved, ServiceRef};
 use crate::class::{Class, Classes};
 use crate::diagnostic::{Sink, quote};
 use crate::fleet::PortRef;
-use crate::{Kind, ObjectRef, Reason, WorldView};
+use crate::{Kind, ObjectRef, Reason};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
     Action, BackendId, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
@@ -38,12 +39,12 @@ pub(crate) struct Candidate<'a> {
 
 /// The Ingresses of our classes, the oldest first.
 pub(crate) fn ours<'a>(
-    world: &'a WorldView,
+    ingresses: &'a [Arc<Ingress>],
     classes: &'a Classes,
     backends: &mut Backends<'_>,
     diagnostics: &mut Sink,
 ) -> Vec<Mine<'a>> {
-    let mut ordered: Vec<_> = world.ingresses.iter().map(AsRef::as_ref).collect();
+    let mut ordered: Vec<_> = ingresses.iter().map(AsRef::as_ref).collect();
     ordered.sort_by_cached_key(|ingress| seniority(&ingress.metadata));
     let mut ours = Vec::new();
     for ingress in ordered {

@@ -18,18 +18,22 @@ mod class;
 mod diagnostic;
 mod fleet;
 mod ingress;
+mod part;
 mod policy;
 mod routes;
 mod tls;
+mod touch;
+mod translator;
 mod world;
 
 pub use diagnostic::{Diagnostic, Kind, ObjectRef, Reason, Severity};
 pub use policy::PolicyVerdict;
 pub use tls::TlsSecret;
+pub use translator::Translator;
 pub use world::{Freshness, MemberView, Unreadable, WorldView};
 
 use std::collections::BTreeMap;
-use tidegate_model::{Generation, HostPattern, Route, Snapshot};
+use tidegate_model::{HostPattern, Route, SharedPart, Snapshot};
 
 /// What the world means for gateways and for the people who wrote it.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,65 +43,12 @@ pub struct Translation {
     /// Everything that is ignored, refused or suspicious, sorted by object and field.
     pub diagnostics: Vec<Diagnostic>,
     /// The Ingresses of our classes with the routes they own in the snapshot.
-    pub ingresses: BTreeMap<ObjectRef, Vec<(HostPattern, Route)>>,
+    pub ingresses: BTreeMap<ObjectRef, SharedPart<Vec<(HostPattern, Route)>>>,
     /// What became of each FailoverPolicy.
     pub policies: BTreeMap<ObjectRef, PolicyVerdict>,
 }
 
-/// Compiles the world.
+/// Compiles the world. Whoever does so again and again keeps a [`Translator`].
 pub fn translate(world: &WorldView) -> Translation {
-    let mut diagnostics = diagnostic::Sink::default();
-    for unreadable in &world.unreadable {
-        diagnostics.error(
-            &unreadable.object,
-            "",
-            Reason::Unreadable,
-            format!(
-                "the object cannot be read and is ignored: {}",
-                unreadable.error
-            ),
-        );
-    }
-    let fleet = fleet::Fleet::new(world, &mut diagnostics);
-    let classes = class::Classes::new(world, &fleet, &mut diagnostics);
-    let policies = policy::Policies::new(world, &fleet, &mut diagnostics);
-    let mut backends = backend::Backends::new(&fleet, &policies);
-    let ours = ingress::ours(world, &classes, &mut backends, &mut diagnostics);
-    let routes = routes::compile(&ours, &mut backends, &mut diagnostics);
-    let mut snapshot = Snapshot::empty(Generation(0));
-    tls::compile(&world.tls_secrets, &ours, &mut snapshot, &mut diagnostics);
-    let mut ingresses: BTreeMap<_, Vec<_>> = ours
-        .iter()
-        .map(|mine| (mine.object.clone(), Vec::new()))
-        .collect();
-    let backends = backends.finish();
-    let policies = policies.finish(&diagnostics);
-
-    for (host, routes) in &routes {
-        for (owners, route) in routes {
-            for owner in owners {
-                if let Some(owned) = ingresses.get_mut(owner) {
-                    owned.push((host.clone(), route.clone()));
-                }
-            }
-        }
-    }
-    snapshot.settings = classes.settings;
-    snapshot.hosts = routes
-        .into_iter()
-        .map(|(host, routes)| {
-            let routes: Vec<Route> = routes.into_iter().map(|(_, route)| route).collect();
-            (host, routes.into())
-        })
-        .collect();
-    snapshot.backends = backends
-        .into_iter()
-        .map(|(id, backend)| (id, backend.into()))
-        .collect();
-    Translation {
-        snapshot,
-        diagnostics: diagnostics.finish(),
-        ingresses,
-        policies,
-    }
+    Translator::default().translate(world)
 }

@@ -3,7 +3,8 @@
 use crate::diagnostic::{Sink, quote};
 use crate::fleet::Fleet;
 use crate::{Diagnostic, Kind, ObjectRef, Reason, Severity, WorldView};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 use tidegate_api::FailoverPolicy;
 use tidegate_api::failover_policy::{CheckType, HealthCheck, TargetKind};
@@ -46,16 +47,13 @@ impl Policies {
         let mut ordered: Vec<&FailoverPolicy> =
             world.failover_policies.iter().map(AsRef::as_ref).collect();
         ordered.sort_by_key(|policy| crate::ingress::seniority(&policy.metadata));
-        let ingresses: BTreeSet<(&str, &str)> = world
-            .ingresses
-            .iter()
-            .filter_map(|i| {
-                Some((
-                    i.metadata.namespace.as_deref()?,
-                    i.metadata.name.as_deref()?,
-                ))
-            })
-            .collect();
+        // There may be many Ingresses, and few policies for one.
+        let ingresses = LazyCell::new(|| {
+            let metas = world.ingresses.iter().map(|ingress| &ingress.metadata);
+            metas
+                .filter_map(|meta| Some((meta.namespace.as_deref()?, meta.name.as_deref()?)))
+                .collect::<HashSet<_>>()
+        });
         let mut this = Self {
             by_target: BTreeMap::new(),
             verdicts: BTreeMap::new(),

@@ -2,28 +2,38 @@
 
 use crate::diagnostic::{Sink, quote};
 use crate::ingress::Mine;
+use crate::part::Part;
 use crate::{ObjectRef, Reason};
 use k8s_openapi::api::networking::v1::IngressTLS;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidegate_model::{Certificate, CertificateId, HostPattern, Snapshot};
+use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart};
 
 mod secret;
 
 pub use secret::TlsSecret;
 
-/// Fills in `tls` and `certificates` of `snapshot`. `ours` are the Ingresses of our classes, the oldest first: the
+/// The TLS Secrets by namespace and name.
+pub(crate) struct Secrets<'a>(HashMap<(&'a str, &'a str), &'a TlsSecret>);
+
+impl<'a> Secrets<'a> {
+    pub(crate) fn new(secrets: &'a [Arc<TlsSecret>]) -> Self {
+        let named = secrets.iter().map(|s| ((&*s.namespace, &*s.name), &**s));
+        Self(named.collect())
+    }
+}
+
+/// Fills in `tls` and `certificates` of `part`. `ours` are the Ingresses of our classes, the oldest first: the
 /// first one that names a host has it, as with paths.
 pub(crate) fn compile(
-    secrets: &[Arc<TlsSecret>],
+    secrets: &Secrets<'_>,
     ours: &[Mine<'_>],
-    snapshot: &mut Snapshot,
+    part: &mut Part,
     diagnostics: &mut Sink,
 ) {
-    let secrets = secrets.iter().map(|s| ((&*s.namespace, &*s.name), &**s));
     let mut table = Table {
-        secrets: secrets.collect(),
+        secrets,
         owners: BTreeMap::new(),
     };
     for mine in ours {
@@ -37,13 +47,13 @@ pub(crate) fn compile(
         let Some((id, certificate)) = secret.and_then(shown) else {
             continue;
         };
-        snapshot.tls.insert(host, id.clone());
-        snapshot.certificates.insert(id, certificate.into());
+        part.tls.insert(host, id.clone());
+        part.certificates.insert(id, certificate);
     }
 }
 
 struct Table<'a> {
-    secrets: HashMap<(&'a str, &'a str), &'a TlsSecret>,
+    secrets: &'a Secrets<'a>,
     /// By host: who has it, and the Secret it names if there is one. A host stays with its owner also while
     /// the Secret is missing: nobody may take it over by waiting for a mistake.
     owners: BTreeMap<HostPattern, (ObjectRef, Option<&'a TlsSecret>)>,
@@ -107,7 +117,7 @@ impl<'a> Table<'a> {
             diagnostics.error(&mine.object, field, Reason::BadCertificate, text.to_owned());
             return None;
         }
-        let Some(secret) = self.secrets.get(&(namespace, name)).copied() else {
+        let Some(secret) = self.secrets.0.get(&(namespace, name)).copied() else {
             let text = format!(
                 "there is no Secret {} of type kubernetes.io/tls in namespace {namespace} on the hub; its hosts refuse TLS",
                 quote(name)
@@ -158,7 +168,7 @@ fn hosts(
 }
 
 /// What gateways get. One that cannot be used goes out as well: they know whether they have its predecessor.
-fn shown(secret: &TlsSecret) -> Option<(CertificateId, Certificate)> {
+fn shown(secret: &TlsSecret) -> Option<(CertificateId, SharedPart<Certificate>)> {
     let id = CertificateId::new(format!("{}/{}", secret.namespace, secret.name)).ok()?;
     Some((id, secret.certificate.clone()?))
 }

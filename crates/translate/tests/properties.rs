@@ -62,10 +62,13 @@ fn base() -> WorldView {
             namespace: "shop".to_owned(),
             name: "good".to_owned(),
             names: vec!["*.example.com".to_owned()],
-            certificate: Some(tidegate_model::Certificate {
-                chain: "chain".to_owned(),
-                key: tidegate_model::PrivateKey("key".to_owned()),
-            }),
+            certificate: Some(
+                tidegate_model::Certificate {
+                    chain: "chain".to_owned(),
+                    key: tidegate_model::PrivateKey("key".to_owned()),
+                }
+                .into(),
+            ),
             problem: None,
         })],
         ..WorldView::default()

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use kube::{Client, Resource};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tidegate_translate::{Diagnostic, Kind, ObjectRef, Severity};
@@ -32,13 +32,14 @@ impl Emitted {
         objects: &HubObjects,
     ) {
         let mut per_object: BTreeMap<&ObjectRef, usize> = BTreeMap::new();
+        let mut references = References::new(objects);
         for diagnostic in diagnostics.iter().filter(|d| d.severity != Severity::Note) {
             let count = per_object.entry(&diagnostic.object).or_default();
             *count += 1;
             if *count > PER_OBJECT_MAX {
                 continue;
             }
-            let reference = reference(&diagnostic.object, objects);
+            let reference = references.of(&diagnostic.object);
             let hash = hash(diagnostic, reference.uid.as_deref());
             if self.0.contains(&hash) {
                 continue;
@@ -108,27 +109,55 @@ fn event(diagnostic: &Diagnostic, reference: ObjectReference, namespace: &str, h
     }
 }
 
-fn reference(object: &ObjectRef, objects: &HubObjects) -> ObjectReference {
-    match object.kind {
-        Kind::Cluster => of(object, &objects.clusters.readable()),
-        Kind::GatewayConfig => of(object, &objects.gateway_configs.readable()),
-        Kind::IngressClass => of(object, &objects.ingress_classes.readable()),
-        Kind::Ingress => of(object, &objects.ingresses.readable()),
-        Kind::FailoverPolicy => of(object, &objects.failover_policies.readable()),
-    }
+/// References to objects, with their uids: the kinds that are asked for are read once.
+struct References<'a> {
+    objects: &'a HubObjects,
+    uids: HashMap<Kind, HashMap<(String, String), String>>,
 }
 
-fn of<K: Resource<DynamicType = ()>>(object: &ObjectRef, all: &[Arc<K>]) -> ObjectReference {
-    let found = all.iter().map(|k| k.meta()).find(|meta| {
-        meta.name.as_deref() == Some(&object.name)
-            && meta.namespace.as_deref().unwrap_or_default() == object.namespace
-    });
-    ObjectReference {
-        api_version: Some(K::api_version(&()).into_owned()),
-        kind: Some(K::kind(&()).into_owned()),
-        name: Some(object.name.clone()),
-        namespace: (!object.namespace.is_empty()).then(|| object.namespace.clone()),
-        uid: found.and_then(|meta| meta.uid.clone()),
-        ..ObjectReference::default()
+impl<'a> References<'a> {
+    fn new(objects: &'a HubObjects) -> Self {
+        Self {
+            objects,
+            uids: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, object: &ObjectRef) -> ObjectReference {
+        match object.kind {
+            Kind::Cluster => self.named(object, |objects| objects.clusters.readable()),
+            Kind::GatewayConfig => self.named(object, |objects| objects.gateway_configs.readable()),
+            Kind::IngressClass => self.named(object, |objects| objects.ingress_classes.readable()),
+            Kind::Ingress => self.named(object, |objects| objects.ingresses.readable()),
+            Kind::FailoverPolicy => {
+                self.named(object, |objects| objects.failover_policies.readable())
+            }
+        }
+    }
+
+    fn named<K: Resource<DynamicType = ()>>(
+        &mut self,
+        object: &ObjectRef,
+        all: impl FnOnce(&HubObjects) -> Vec<Arc<K>>,
+    ) -> ObjectReference {
+        let uids = self.uids.entry(object.kind).or_insert_with(|| {
+            let all = all(self.objects);
+            let metas = all.iter().map(|object| object.meta());
+            metas
+                .filter_map(|meta| {
+                    let namespace = meta.namespace.clone().unwrap_or_default();
+                    Some(((namespace, meta.name.clone()?), meta.uid.clone()?))
+                })
+                .collect()
+        });
+        let key = (object.namespace.clone(), object.name.clone());
+        ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(object.name.clone()),
+            namespace: (!object.namespace.is_empty()).then(|| object.namespace.clone()),
+            uid: uids.get(&key).cloned(),
+            ..ObjectReference::default()
+        }
     }
 }

@@ -5,11 +5,12 @@ use crate::decide::Decided;
 use crate::observe::HubObjects;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tidegate_api::STATUS_ANNOTATION;
 use tidegate_feed::ReceiverStatus;
-use tidegate_model::{Generation, HostPattern, Route};
+use tidegate_model::{Generation, HostPattern, Route, SharedPart};
 use tidegate_translate::{Diagnostic, Kind, ObjectRef};
 
 /// At most so many problems are listed on an object; their number is always told.
@@ -18,7 +19,24 @@ const PROBLEMS_MAX: usize = 20;
 /// Since which generation each Ingress's routes are as they are.
 #[derive(Default)]
 pub(crate) struct Programming {
-    since: BTreeMap<ObjectRef, (Generation, Vec<(HostPattern, Route)>)>,
+    since: BTreeMap<ObjectRef, (Generation, Routes)>,
+    settled: Settled,
+}
+
+/// The routes of an Ingress, by host.
+type Routes = SharedPart<Vec<(HostPattern, Route)>>;
+
+/// Ingresses on which nothing had to be written, each with all that led to this. There may be thousands, and mostly
+/// one of them has changed.
+type Settled = HashMap<ObjectRef, (Arc<Ingress>, Grounds)>;
+
+/// What a status is made of, beside the Ingress.
+#[derive(PartialEq)]
+struct Grounds {
+    /// Since when its routes are as they are; `None` when it is not ours.
+    since: Option<Generation>,
+    served: bool,
+    problems: Vec<Diagnostic>,
 }
 
 impl Programming {
@@ -38,7 +56,7 @@ impl Programming {
     }
 
     pub(crate) fn writes(
-        &self,
+        &mut self,
         decided: &Decided,
         receivers: &[ReceiverStatus],
         objects: &HubObjects,
@@ -54,6 +72,7 @@ impl Programming {
                     .push(diagnostic);
             }
         }
+        let before = std::mem::take(&mut self.settled);
         let mut writes = Vec::new();
         for ingress in objects.ingresses.readable() {
             let metadata = &ingress.metadata;
@@ -63,36 +82,64 @@ impl Programming {
                 metadata.name.clone().unwrap_or_default(),
             );
             let found = problems.get(&object).map(Vec::as_slice).unwrap_or_default();
-            let Some((since, routes)) = self.since.get(&object) else {
-                writes.extend(not_ours(object, &ingress, found, addresses));
-                continue;
+            let ours = self.since.get(&object);
+            let since = ours.map(|(since, _)| *since);
+            let grounds = Grounds {
+                since,
+                served: since.is_some_and(|since| accepted.is_some_and(|have| have >= since)),
+                problems: found.iter().copied().cloned().collect(),
             };
-            let served = accepted.is_some_and(|generation| generation >= *since);
-            let before = written(&ingress);
-            let programmed = if routes.is_empty() {
-                None
-            } else if served {
-                Some(since.0)
-            } else {
-                before.get("programmed").and_then(Value::as_u64)
-            };
-            let annotation = annotation(programmed, found);
-            if before != annotation {
-                writes.push(annotate(object.clone(), Some(&annotation)));
+            let known = before.get(&object);
+            if !known.is_some_and(|(same, on)| Arc::ptr_eq(same, &ingress) && *on == grounds) {
+                let routes = ours.map(|(_, routes)| routes);
+                let needed = of_one(&object, &ingress, &grounds, routes, addresses);
+                if !needed.is_empty() {
+                    writes.extend(needed);
+                    continue;
+                }
             }
-            let wanted = if routes.is_empty() {
-                json!([])
-            } else {
-                published(addresses)
-            };
-            // Addresses appear once the routes are served and stay until there are none.
-            if (served || routes.is_empty()) && status_of(&ingress) != wanted {
-                let patch = json!({ "status": { "loadBalancer": { "ingress": wanted } } });
-                writes.push(Write::Status { object, patch });
-            }
+            self.settled.insert(object, (ingress, grounds));
         }
         writes
     }
+}
+
+/// What has to be written on an Ingress.
+fn of_one(
+    object: &ObjectRef,
+    ingress: &Ingress,
+    grounds: &Grounds,
+    routes: Option<&Routes>,
+    addresses: &[SocketAddr],
+) -> Vec<Write> {
+    let (Some(since), Some(routes)) = (grounds.since, routes) else {
+        return not_ours(object, ingress, &grounds.problems, addresses);
+    };
+    let mut writes = Vec::new();
+    let before = written(ingress);
+    let programmed = if routes.is_empty() {
+        None
+    } else if grounds.served {
+        Some(since.0)
+    } else {
+        before.get("programmed").and_then(Value::as_u64)
+    };
+    let annotation = annotation(programmed, &grounds.problems);
+    if before != annotation {
+        writes.push(annotate(object.clone(), Some(&annotation)));
+    }
+    let wanted = if routes.is_empty() {
+        json!([])
+    } else {
+        published(addresses)
+    };
+    // Addresses appear once the routes are served and stay until there are none.
+    if (grounds.served || routes.is_empty()) && status_of(ingress) != wanted {
+        let patch = json!({ "status": { "loadBalancer": { "ingress": wanted } } });
+        let object = object.clone();
+        writes.push(Write::Status { object, patch });
+    }
+    writes
 }
 
 /// What every connected receiver serves; nothing when there is none.
@@ -104,9 +151,9 @@ fn accepted_by_all(receivers: &[ReceiverStatus]) -> Option<Generation> {
 /// An Ingress that is not ours: what we wrote once is taken back, and problems are still told (a class that
 /// does not exist is one).
 fn not_ours(
-    object: ObjectRef,
+    object: &ObjectRef,
     ingress: &Ingress,
-    problems: &[&Diagnostic],
+    problems: &[Diagnostic],
     addresses: &[SocketAddr],
 ) -> Vec<Write> {
     let before = written(ingress);
@@ -117,6 +164,7 @@ fn not_ours(
     }
     if before.get("programmed").is_some() && status_of(ingress) == published(addresses) {
         let patch = json!({ "status": { "loadBalancer": { "ingress": [] } } });
+        let object = object.clone();
         writes.push(Write::Status { object, patch });
     }
     writes
@@ -137,7 +185,7 @@ fn written(ingress: &Ingress) -> Value {
         .unwrap_or(Value::Null)
 }
 
-fn annotation(programmed: Option<u64>, problems: &[&Diagnostic]) -> Value {
+fn annotation(programmed: Option<u64>, problems: &[Diagnostic]) -> Value {
     let mut value = json!({});
     if let Some(generation) = programmed {
         value["programmed"] = json!(generation);

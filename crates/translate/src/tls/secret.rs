@@ -5,7 +5,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use tidegate_model::{Certificate, HostPattern, PrivateKey};
+use tidegate_model::{Certificate, HostPattern, PrivateKey, SharedPart};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -20,7 +20,7 @@ pub struct TlsSecret {
     /// The names that the certificate is for, in lower case.
     pub names: Vec<String>,
     /// What `tls.crt` and `tls.key` hold, if both are there.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<SharedPart<Certificate>>,
     /// Why it cannot be used.
     pub problem: Option<String>,
 }
@@ -53,7 +53,7 @@ impl TlsSecret {
             Err(problem) => read.problem = Some(problem),
         }
         let key = PrivateKey(key);
-        read.certificate = Some(Certificate { chain, key });
+        read.certificate = Some(Certificate { chain, key }.into());
         read
     }
 

@@ -1,0 +1,91 @@
+//! One part of the fleet's Ingresses, translated: those that have hosts in common.
+
+use crate::backend::Backends;
+use crate::class::Classes;
+use crate::fleet::{Fleet, ServiceName};
+use crate::policy::Policies;
+use crate::tls::Secrets;
+use crate::{Diagnostic, ObjectRef, WorldView, diagnostic, ingress, routes, tls};
+use k8s_openapi::api::networking::v1::Ingress;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tidegate_model::{
+    Backend, BackendId, Certificate, CertificateId, HostPattern, Route, SharedPart,
+};
+
+/// What holds for all parts of a world.
+pub(crate) struct Context<'a> {
+    pub(crate) fleet: Fleet<'a>,
+    pub(crate) classes: Classes,
+    pub(crate) policies: Policies,
+    secrets: Secrets<'a>,
+}
+
+/// What a part contributes to a translation. No two parts have a host or an Ingress in common; backends and
+/// certificates they may, and then have them alike.
+#[derive(Default)]
+pub(crate) struct Part {
+    pub(crate) hosts: BTreeMap<HostPattern, SharedPart<Vec<Route>>>,
+    pub(crate) tls: BTreeMap<HostPattern, CertificateId>,
+    pub(crate) certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
+    pub(crate) backends: BTreeMap<BackendId, SharedPart<Backend>>,
+    pub(crate) ingresses: BTreeMap<ObjectRef, SharedPart<Vec<(HostPattern, Route)>>>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The Services that were looked up, found or not: what they say is all of the members that it depends on.
+    pub(crate) asked: BTreeSet<ServiceName>,
+}
+
+impl<'a> Context<'a> {
+    /// Reads what is not an Ingress.
+    pub(crate) fn new(world: &'a WorldView, diagnostics: &mut diagnostic::Sink) -> Self {
+        let fleet = Fleet::new(world, diagnostics);
+        let classes = Classes::new(world, &fleet, diagnostics);
+        let policies = Policies::new(world, &fleet, diagnostics);
+        // What was asked so far concerns no part.
+        fleet.take_asked();
+        Self {
+            fleet,
+            classes,
+            policies,
+            secrets: Secrets::new(&world.tls_secrets),
+        }
+    }
+
+    /// Translates a part.
+    pub(crate) fn translate(&self, ingresses: &[Arc<Ingress>]) -> Part {
+        let mut diagnostics = diagnostic::Sink::default();
+        let mut backends = Backends::new(&self.fleet, &self.policies);
+        let ours = ingress::ours(ingresses, &self.classes, &mut backends, &mut diagnostics);
+        let routes = routes::compile(&ours, &mut backends, &mut diagnostics);
+        let mut part = Part::default();
+        tls::compile(&self.secrets, &ours, &mut part, &mut diagnostics);
+        let mut owned: BTreeMap<_, Vec<_>> = ours
+            .iter()
+            .map(|mine| (mine.object.clone(), Vec::new()))
+            .collect();
+        for (host, routes) in &routes {
+            for (owners, route) in routes {
+                for owner in owners {
+                    if let Some(owned) = owned.get_mut(owner) {
+                        owned.push((host.clone(), route.clone()));
+                    }
+                }
+            }
+        }
+        part.ingresses = share(owned);
+        part.hosts = routes
+            .into_iter()
+            .map(|(host, routes)| (host, routes.into_iter().map(|(_, route)| route).collect()))
+            .collect();
+        part.backends = share(backends.finish());
+        part.diagnostics = diagnostics.finish();
+        part.asked = self.fleet.take_asked();
+        part
+    }
+}
+
+fn share<K: Ord, V>(map: BTreeMap<K, V>) -> BTreeMap<K, SharedPart<V>> {
+    map.into_iter()
+        .map(|(key, value)| (key, value.into()))
+        .collect()
+}

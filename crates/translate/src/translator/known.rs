@@ -1,0 +1,139 @@
+//! Which objects of a world are other ones than in the world before.
+
+use crate::fleet::{SERVICE_NAME, ServiceName};
+use crate::{Freshness, Unreadable, WorldView};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig};
+use tidegate_model::ClusterName;
+
+/// Where an object is; no other is there while it is kept.
+pub(super) type Address = usize;
+
+pub(super) fn address<K>(object: &Arc<K>) -> Address {
+    Arc::as_ptr(object).addr()
+}
+
+/// The world before.
+#[derive(Default)]
+pub(super) struct Known {
+    clusters: Kept<Cluster>,
+    gateway_configs: Kept<GatewayConfig>,
+    ingress_classes: Kept<IngressClass>,
+    failover_policies: Kept<FailoverPolicy>,
+    tls_secrets: Kept<crate::TlsSecret>,
+    unreadable: Vec<Unreadable>,
+    freshness: BTreeMap<ClusterName, Freshness>,
+    ingresses: Kept<Ingress>,
+    services: BTreeMap<ClusterName, Kept<Service>>,
+    slices: BTreeMap<ClusterName, Kept<EndpointSlice>>,
+}
+
+/// What is new.
+pub(super) struct News {
+    /// Something that may concern every Ingress.
+    pub(super) everything: bool,
+    pub(super) ingresses: Change<Ingress>,
+    /// Services that changed in some member, or whose endpoints did.
+    pub(super) services: HashSet<ServiceName>,
+}
+
+impl Known {
+    /// Compares with the world before, and keeps this one.
+    pub(super) fn update(&mut self, world: &WorldView) -> News {
+        // Every field, by name: one that is forgotten here would change nothing until the next start.
+        let WorldView {
+            clusters,
+            gateway_configs,
+            ingress_classes,
+            ingresses,
+            failover_policies,
+            tls_secrets,
+            unreadable,
+            members,
+        } = world;
+        let mut everything = self.clusters.changed(clusters);
+        everything |= self.gateway_configs.changed(gateway_configs);
+        everything |= self.ingress_classes.changed(ingress_classes);
+        everything |= self.failover_policies.changed(failover_policies);
+        everything |= self.tls_secrets.changed(tls_secrets);
+        everything |= replace(&mut self.unreadable, unreadable.clone());
+        let freshness = members
+            .iter()
+            .map(|(name, view)| (name.clone(), view.freshness));
+        everything |= replace(&mut self.freshness, freshness.collect());
+        let mut services = HashSet::new();
+        for (name, view) in members {
+            let known = self.services.entry(name.clone()).or_default();
+            for service in known.update(&view.services).objects() {
+                let meta = &service.metadata;
+                services.extend(meta.namespace.clone().zip(meta.name.clone()));
+            }
+            let known = self.slices.entry(name.clone()).or_default();
+            for slice in known.update(&view.slices).objects() {
+                let meta = &slice.metadata;
+                let labels = meta.labels.as_ref();
+                let service = labels.and_then(|labels| labels.get(SERVICE_NAME));
+                services.extend(meta.namespace.clone().zip(service.cloned()));
+            }
+        }
+        News {
+            everything,
+            ingresses: self.ingresses.update(ingresses),
+            services,
+        }
+    }
+}
+
+/// Whether it was another value.
+fn replace<T: PartialEq>(known: &mut T, now: T) -> bool {
+    let changed = *known != now;
+    *known = now;
+    changed
+}
+
+/// Objects of one kind, kept where they are.
+struct Kept<K>(HashMap<Address, Arc<K>>);
+
+/// The difference between two sets of objects. One that was changed is in both lists.
+pub(super) struct Change<K> {
+    pub(super) new: Vec<Arc<K>>,
+    pub(super) gone: Vec<Arc<K>>,
+}
+
+impl<K> Kept<K> {
+    fn update(&mut self, now: &[Arc<K>]) -> Change<K> {
+        let is_new = |object: &&Arc<K>| !self.0.contains_key(&address(object));
+        let new: Vec<Arc<K>> = now.iter().filter(is_new).map(Arc::clone).collect();
+        let mut gone = Vec::new();
+        if now.len() != self.0.len() || !new.is_empty() {
+            let present: HashSet<Address> = now.iter().map(address).collect();
+            let extracted = self.0.extract_if(|at, _| !present.contains(at));
+            gone.extend(extracted.map(|(_, object)| object));
+        }
+        self.0.extend(
+            new.iter()
+                .map(|object| (address(object), Arc::clone(object))),
+        );
+        Change { new, gone }
+    }
+
+    fn changed(&mut self, now: &[Arc<K>]) -> bool {
+        self.update(now).objects().next().is_some()
+    }
+}
+
+impl<K> Default for Kept<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K> Change<K> {
+    fn objects(&self) -> impl Iterator<Item = &Arc<K>> {
+        self.new.iter().chain(&self.gone)
+    }
+}

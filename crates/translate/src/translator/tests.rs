@@ -1,0 +1,252 @@
+//! Whatever came before, the outcome is that of one translation of all Ingresses together.
+#![allow(clippy::unwrap_used)] // A failed unwrap is a failed test.
+
+use super::*;
+use crate::{Freshness, MemberView, TlsSecret};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidegate_model::{Generation, Snapshot};
+
+fn read<K: serde::de::DeserializeOwned>(object: Value) -> Arc<K> {
+    Arc::new(serde_json::from_value(object).unwrap())
+}
+
+/// Without parts: what [`Translator`] must come to.
+fn together(world: &WorldView) -> Translation {
+    let mut diagnostics = diagnostic::Sink::default();
+    let context = Context::new(world, &mut diagnostics);
+    let part = context.translate(&world.ingresses);
+    let policies = context.policies.finish(&diagnostics);
+    let mut diagnostics = diagnostics.finish();
+    diagnostics.extend(part.diagnostics);
+    diagnostics.sort();
+    diagnostics.dedup();
+    Translation {
+        snapshot: Snapshot {
+            settings: context.classes.settings,
+            hosts: part.hosts,
+            backends: part.backends,
+            tls: part.tls,
+            certificates: part.certificates,
+            ..Snapshot::empty(Generation(0))
+        },
+        diagnostics,
+        ingresses: part.ingresses,
+        policies,
+    }
+}
+
+fn base() -> WorldView {
+    let cluster = json!({
+        "metadata": { "name": "az1" },
+        "spec": { "connection": { "kubeconfigSecretRef": { "namespace": "x", "name": "x" } } },
+    });
+    let class = json!({
+        "metadata": { "name": "tidegate" }, "spec": { "controller": "tidegate.io/ingress" },
+    });
+    let view = MemberView {
+        freshness: Freshness::Known,
+        services: Vec::new(),
+        slices: Vec::new(),
+    };
+    WorldView {
+        clusters: vec![read(cluster)],
+        ingress_classes: vec![read(class)],
+        members: [("az1".to_owned().try_into().unwrap(), view)].into(),
+        ..WorldView::default()
+    }
+}
+
+/// What happens between two translations.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(usize, Value),
+    Delete(usize),
+    Service(&'static str, Option<u16>),
+    Endpoint(&'static str, Option<u8>),
+    Secret(&'static str, bool),
+    Freshness(bool),
+    Policy(Option<Value>),
+    Nothing,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let service = || prop::sample::select(&["a", "b", "c"][..]);
+    let policy = prop_oneof![
+        (service(), 0_u8..100).prop_map(|(name, percent)| json!({
+            "metadata": { "name": "p", "namespace": "shop" },
+            "spec": { "targetRef": { "kind": "Service", "name": name }, "spillBelowPercent": percent },
+        })),
+        (0_usize..6, 0_u8..100).prop_map(|(which, percent)| json!({
+            "metadata": { "name": "p", "namespace": "shop" },
+            "spec": { "targetRef": { "kind": "Ingress", "name": format!("i{which}") }, "spillBelowPercent": percent },
+        })),
+    ];
+    prop_oneof![
+        6 => (0_usize..6, any_ingress()).prop_map(|(which, ingress)| Step::Put(which, ingress)),
+        2 => (0_usize..6).prop_map(Step::Delete),
+        2 => (service(), prop::option::of(80_u16..82)).prop_map(|(name, port)| Step::Service(name, port)),
+        2 => (service(), prop::option::of(1_u8..4)).prop_map(|(name, host)| Step::Endpoint(name, host)),
+        1 => (service(), any::<bool>()).prop_map(|(name, there)| Step::Secret(name, there)),
+        1 => any::<bool>().prop_map(Step::Freshness),
+        1 => prop::option::of(policy).prop_map(Step::Policy),
+        1 => Just(Step::Nothing),
+    ]
+}
+
+fn any_ingress() -> impl Strategy<Value = Value> {
+    let host =
+        || prop::sample::select(&["a.example.com", "b.example.com", "*.example.com", ""][..]);
+    let service = || prop::sample::select(&["a", "b", "c"][..]);
+    let path = (prop::sample::select(&["/", "/x"][..]), service()).prop_map(|(path, name)| {
+        json!({ "path": path, "pathType": "Prefix", "backend": { "service": { "name": name, "port": { "number": 80 } } } })
+    });
+    let rule = (host(), prop::collection::vec(path, 1..3))
+        .prop_map(|(host, paths)| json!({ "host": host, "http": { "paths": paths } }));
+    let default = prop::option::weighted(0.2, service()).prop_map(|name| {
+        name.map(|name| json!({ "service": { "name": name, "port": { "number": 80 } } }))
+    });
+    let tls = prop::option::weighted(0.3, (host(), service())).prop_map(|tls| {
+        tls.map(|(host, secret)| json!([{ "hosts": [host], "secretName": secret }]))
+    });
+    let annotations = prop::sample::select(vec![
+        json!({}),
+        json!({ "tidegate.io/canary": "true", "tidegate.io/canary-weight": "20" }),
+        json!({ "tidegate.io/canary": "true", "tidegate.io/canary-by-header": "x-new" }),
+        json!({ "tidegate.io/default-backend": "c" }),
+        json!({ "tidegate.io/app-root": "/x" }),
+        json!({ "tidegate.io/auth-type": "unknown" }),
+        json!({ "tidegate.io/enable-cors": "perhaps" }),
+    ]);
+    let age = 1_u8..4;
+    (prop::collection::vec(rule, 0..3), default, tls, annotations, age).prop_map(
+        |(rules, default, tls, annotations, age)| {
+            json!({
+                "metadata": {
+                    "namespace": "shop", "annotations": annotations,
+                    "creationTimestamp": format!("2026-01-0{age}T00:00:00Z"),
+                },
+                "spec": {
+                    "ingressClassName": "tidegate", "rules": rules, "defaultBackend": default, "tls": tls,
+                },
+            })
+        },
+    )
+}
+
+fn take(world: &mut WorldView, step: Step) {
+    let name = |which: usize| format!("i{which}");
+    let member = world.members.values_mut().next().unwrap();
+    match step {
+        Step::Put(which, mut ingress) => {
+            ingress["metadata"]["name"] = name(which).into();
+            world
+                .ingresses
+                .retain(|i| i.metadata.name != Some(name(which)));
+            world.ingresses.push(read(ingress));
+        }
+        Step::Delete(which) => {
+            world
+                .ingresses
+                .retain(|i| i.metadata.name != Some(name(which)));
+        }
+        Step::Service(name, port) => {
+            member
+                .services
+                .retain(|s| s.metadata.name.as_deref() != Some(name));
+            member.services.extend(port.map(|port| {
+                read(json!({
+                    "metadata": { "name": name, "namespace": "shop" }, "spec": { "ports": [{ "port": port }] },
+                }))
+            }));
+        }
+        Step::Endpoint(name, host) => {
+            member
+                .slices
+                .retain(|s| s.metadata.name.as_deref() != Some(name));
+            member.slices.extend(host.map(|host| {
+                read(json!({
+                    "metadata": {
+                        "name": name, "namespace": "shop", "labels": { "kubernetes.io/service-name": name },
+                    },
+                    "addressType": "IPv4",
+                    "ports": [{ "port": 8080 }],
+                    "endpoints": [{ "addresses": [format!("127.0.0.{host}")] }],
+                }))
+            }));
+        }
+        Step::Secret(name, there) => {
+            world.tls_secrets.retain(|s| s.name != name);
+            if there {
+                let certificate = tidegate_model::Certificate {
+                    chain: name.to_owned(),
+                    key: tidegate_model::PrivateKey("key".to_owned()),
+                };
+                world.tls_secrets.push(Arc::new(TlsSecret {
+                    namespace: "shop".to_owned(),
+                    name: name.to_owned(),
+                    names: vec!["a.example.com".to_owned()],
+                    certificate: Some(certificate.into()),
+                    problem: None,
+                }));
+            }
+        }
+        Step::Freshness(known) => {
+            member.freshness = match known {
+                true => Freshness::Known,
+                false => Freshness::Never,
+            };
+        }
+        Step::Policy(policy) => {
+            world.failover_policies = policy.into_iter().map(read).collect();
+        }
+        Step::Nothing => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_changed_is_translated_again_and_nothing_else_is_lost(
+        steps in prop::collection::vec(prop::collection::vec(any_step(), 1..4), 1..12),
+    ) {
+        let mut world = base();
+        let mut translator = Translator::default();
+        for together_at_once in steps {
+            for step in together_at_once {
+                take(&mut world, step);
+            }
+            prop_assert_eq!(translator.translate(&world), together(&world));
+        }
+    }
+}
+
+/// What did not change is not only equal but the same, so that whoever compares need not look.
+#[test]
+fn the_rest_is_shared_with_the_translation_before() {
+    let ingress = |name: &str, path: &str| {
+        read(json!({
+            "metadata": { "name": name, "namespace": "shop" },
+            "spec": { "ingressClassName": "tidegate", "rules": [{
+                "host": format!("{name}.example.com"),
+                "http": { "paths": [{
+                    "path": path, "pathType": "Prefix",
+                    "backend": { "service": { "name": "a", "port": { "number": 80 } } },
+                }] },
+            }] },
+        }))
+    };
+    let mut world = base();
+    take(&mut world, Step::Service("a", Some(80)));
+    world.ingresses = vec![ingress("one", "/"), ingress("two", "/")];
+    let mut translator = Translator::default();
+    let before = translator.translate(&world).snapshot;
+    world.ingresses[1] = ingress("two", "/changed");
+    let after = translator.translate(&world).snapshot;
+    let same = |name: &str| {
+        let host = HostPattern::parse(&format!("{name}.example.com")).unwrap();
+        tidegate_model::SharedPart::is(&before.hosts[&host], &after.hosts[&host])
+    };
+    assert!(same("one") && !same("two"));
+    let [old, new] = [&before, &after].map(|snapshot| snapshot.backends.values().next().unwrap());
+    assert!(tidegate_model::SharedPart::is(old, new));
+}
