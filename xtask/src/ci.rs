@@ -23,6 +23,13 @@ pub(crate) fn ci() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes the documents that are made from code anew; the same test finds stale ones.
+pub(crate) fn docs() -> anyhow::Result<()> {
+    let mut docs = cargo(&["test", "--locked", "-p", "tidegate-translate"])?;
+    docs.args(["--test", "documents"]).env("UPDATE", "1");
+    run(docs)
+}
+
 /// All tests, unit to end-to-end; every crate's tests run even when another's fail.
 pub(crate) fn test(args: &[String]) -> anyhow::Result<()> {
     let mut test = cargo(&["test", "--locked", "--no-fail-fast"])?;

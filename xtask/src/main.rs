@@ -25,6 +25,8 @@ enum Task {
     /// What the compiler does not check: walls between crates, the documents' paths, file lengths,
     /// versions below known advisories.
     Tidy,
+    /// Writes the documents that are made from code anew: docs/annotations.md and its translation.
+    Docs,
     /// Measurements, and with --write their place in BENCHMARKS.md.
     Bench(bench::Bench),
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
         Task::Test { args } => ci::test(&args),
         Task::Tidy => tidy::tidy(),
+        Task::Docs => ci::docs(),
         Task::Bench(bench) => bench.run(),
     };
     match done {

@@ -26,6 +26,7 @@ mod touch;
 mod translator;
 mod world;
 
+pub use annotation::document;
 pub use diagnostic::{Diagnostic, Kind, ObjectRef, Reason, Severity};
 pub use policy::PolicyVerdict;
 pub use tls::TlsSecret;

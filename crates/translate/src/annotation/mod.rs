@@ -1,19 +1,21 @@
 //! Annotations of Ingresses: one typed table says what each means today.
 
 mod canary;
+pub mod document;
 mod filters;
-mod table;
+mod kind;
+pub(crate) mod table;
 mod value;
 
 pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
 pub(crate) use filters::{Paths, app_root};
 
+use self::table::{Row, Spelling};
 use crate::backend::ServiceRef;
 use crate::diagnostic::{Sink, quote};
 use crate::fleet::PortRef;
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
 use tidegate_model::{ClusterName, Filters, Redirect};
 
 /// Prefixes in the order in which they win when one name is written with several.
@@ -26,27 +28,9 @@ const PREFIXES: [&str; 3] = [
 /// The label that selects a cluster in `subset-labels`.
 const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
 
-/// One annotation.
-struct Row {
-    name: &'static str,
-    spelling: Spelling,
-    /// A value that asks for what happens anyway.
-    default: &'static str,
-    state: State,
-}
-
-/// Under which prefixes a name is known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Spelling {
-    /// All of [`PREFIXES`].
-    Both,
-    /// All but nginx's: the name is not one of ingress-nginx.
-    Own,
-}
-
 /// What a name does today.
 #[derive(Clone, Copy)]
-enum State {
+pub(crate) enum State {
     /// It has effect.
     Works(Feature),
     /// It will have effect and has none now.
@@ -56,17 +40,11 @@ enum State {
     /// What it tunes does not exist here; leaving it out changes nothing.
     Needless,
     /// It never will have effect.
-    Refused(Refusal),
-}
-
-#[derive(Clone, Copy)]
-enum Refusal {
-    Snippet,
-    Foreign,
+    Refused,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Feature {
+pub(crate) enum Feature {
     Allowlist,
     AppRoot,
     Blacklist,
@@ -161,7 +139,7 @@ pub(crate) fn read(
                 continue;
             }
             let field = format!("metadata.annotations[{}]", cut(key));
-            let Some(row) = look_up(name) else {
+            let Some(row) = table::look_up(name) else {
                 let text = "Tidegate does not know this annotation; it has no effect".to_owned();
                 diagnostics.warning(object, field, Reason::NoEffect, text);
                 continue;
@@ -191,19 +169,20 @@ pub(crate) fn read(
                     diagnostics.error(object, field, Reason::Unprotected, text.to_owned());
                 }
                 State::Needless => {
-                    let text = "it needs no configuration here and has no effect".to_owned();
+                    let text = match row.differs {
+                        Some(why) => format!("{}; it has no effect", why.en),
+                        None => "it needs no configuration here and has no effect".to_owned(),
+                    };
                     diagnostics.note(object, field, Reason::NoEffect, text);
                 }
-                State::Refused(why) => {
-                    let text = match why {
-                        Refusal::Snippet => {
-                            "free text in another proxy's language is never used; look for a typed annotation instead"
-                        }
-                        Refusal::Foreign => {
-                            "Tidegate does not do this; the annotation has no effect"
+                State::Refused => {
+                    let text = match row.differs {
+                        Some(why) => format!("{}; it has no effect", why.en),
+                        None => {
+                            "Tidegate does not do this; the annotation has no effect".to_owned()
                         }
                     };
-                    diagnostics.warning(object, field, Reason::Refused, text.to_owned());
+                    diagnostics.warning(object, field, Reason::Refused, text);
                 }
             }
         }
@@ -218,18 +197,6 @@ pub(crate) fn read(
     reader.filters(&mut annotations);
     annotations.default_backend = reader.default_backend();
     annotations
-}
-
-fn look_up(name: &str) -> Option<&'static Row> {
-    static EXACT: LazyLock<HashMap<&str, &Row>> =
-        LazyLock::new(|| table::TABLE.iter().map(|row| (row.name, row)).collect());
-    EXACT.get(name).copied().or_else(|| {
-        table::TABLE
-            .iter()
-            .filter_map(|row| Some((row, row.name.strip_suffix('*')?)))
-            .find(|(_, stem)| name.len() > stem.len() && name.starts_with(stem))
-            .map(|(row, _)| row)
-    })
 }
 
 /// Whether a value asks for what happens without the annotation as well.

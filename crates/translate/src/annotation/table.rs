@@ -1,424 +1,126 @@
-//! Every annotation that Tidegate knows, one a line. Rows are alike on purpose: a feature that begins to
-//! work changes the last word of its row.
+//! Every annotation that Tidegate knows: the one source of what is read, what is documented and what
+//! `tidegate migrate` says. A row is
+//!
+//! ```text
+//! "name", who writes it so, what it belongs to, what its value is, "default",
+//!     "what it does", "the same in Chinese",
+//!     ~ "where it differs from ingress-nginx or the original", "the same in Chinese",    (or no such line)
+//!     state;
+//! ```
+//!
+//! Rows are alike on purpose: a feature that begins to work changes the last line of its row. The documents
+//! are made anew with `cargo xtask docs`.
 
-use super::Feature;
-use super::Refusal::{Foreign, Snippet};
-use super::Row;
-use super::Spelling::{Both, Own};
-use super::State::{Guards, Needless, NotYet, Refused, Works};
+mod backend;
+mod other;
+mod protection;
+mod routing;
 
-const fn row(
-    name: &'static str,
-    spelling: super::Spelling,
-    default: &'static str,
-    state: super::State,
-) -> Row {
-    Row {
-        name,
-        spelling,
-        default,
-        state,
-    }
+use super::State;
+use super::kind::ValueKind;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// One annotation.
+pub(crate) struct Row {
+    /// Without prefix. A `*` at its end stands for a name within the key.
+    pub(crate) name: &'static str,
+    pub(crate) spelling: Spelling,
+    pub(crate) scope: Scope,
+    pub(crate) kind: ValueKind,
+    /// What happens without it; empty where there is no value for that.
+    pub(crate) default: &'static str,
+    pub(crate) meaning: Text,
+    /// Where it differs from ingress-nginx or the original; with a row that has no effect, why, and what to do instead.
+    pub(crate) differs: Option<Text>,
+    pub(crate) state: State,
 }
 
-/// In the order of the original system's reference. A `*` stands for a name within the key.
-pub(super) const TABLE: &[Row] = &[
-    row("canary", Both, "false", Works(Feature::Canary)),
-    row("canary-by-header", Both, "", Works(Feature::CanaryByHeader)),
-    row(
-        "canary-by-header-value",
-        Both,
-        "",
-        Works(Feature::CanaryByHeaderValue),
-    ),
-    row(
-        "canary-by-header-pattern",
-        Both,
-        "",
-        Works(Feature::CanaryByHeaderPattern),
-    ),
-    row("canary-by-cookie", Both, "", Works(Feature::CanaryByCookie)),
-    row("canary-weight", Both, "0", Works(Feature::CanaryWeight)),
-    row(
-        "canary-weight-total",
-        Both,
-        "100",
-        Works(Feature::CanaryWeightTotal),
-    ),
-    row("default-backend", Both, "", Works(Feature::DefaultBackend)),
-    row("custom-http-errors", Both, "", NotYet),
-    row("use-regex", Both, "false", Works(Feature::UseRegex)),
-    row("rewrite-target", Both, "", Works(Feature::RewriteTarget)),
-    row("upstream-vhost", Both, "", Works(Feature::UpstreamVhost)),
-    row("ssl-redirect", Both, "", Works(Feature::SslRedirect)),
-    row(
-        "force-ssl-redirect",
-        Both,
-        "false",
-        Works(Feature::ForceSslRedirect),
-    ),
-    row(
-        "permanent-redirect",
-        Both,
-        "",
-        Works(Feature::PermanentRedirect),
-    ),
-    row(
-        "permanent-redirect-code",
-        Both,
-        "301",
-        Works(Feature::PermanentRedirectCode),
-    ),
-    row(
-        "temporal-redirect",
-        Both,
-        "",
-        Works(Feature::TemporalRedirect),
-    ),
-    row("app-root", Both, "", Works(Feature::AppRoot)),
-    row("enable-cors", Both, "false", Works(Feature::EnableCors)),
-    row("cors-allow-origin", Both, "*", Works(Feature::CorsOrigin)),
-    row("cors-allow-methods", Both, "", Works(Feature::CorsMethods)),
-    row("cors-allow-headers", Both, "", Works(Feature::CorsHeaders)),
-    row("cors-expose-headers", Both, "", Works(Feature::CorsExpose)),
-    row(
-        "cors-allow-credentials",
-        Both,
-        "true",
-        Works(Feature::CorsCredentials),
-    ),
-    row("cors-max-age", Both, "1728000", Works(Feature::CorsMaxAge)),
-    row(
-        "proxy-next-upstream-tries",
-        Both,
-        "3",
-        Works(Feature::Tries),
-    ),
-    row("proxy-next-upstream-timeout", Both, "", NotYet),
-    row(
-        "proxy-next-upstream",
-        Both,
-        "",
-        Works(Feature::NextUpstream),
-    ),
-    row("server-alias", Both, "", NotYet),
-    row("backend-protocol", Both, "HTTP", NotYet),
-    row("load-balance", Both, "round_robin", NotYet),
-    row("upstream-hash-by", Both, "", NotYet),
-    row("affinity", Both, "", NotYet),
-    row("affinity-mode", Both, "balanced", NotYet),
-    row("session-cookie-name", Both, "INGRESSCOOKIE", NotYet),
-    row("session-cookie-path", Both, "/", NotYet),
-    row("session-cookie-max-age", Both, "session", NotYet),
-    row("session-cookie-expires", Both, "session", NotYet),
-    row(
-        "whitelist-source-range",
-        Both,
-        "",
-        Works(Feature::Whitelist),
-    ),
-    row("denylist-source-range", Both, "", Works(Feature::Denylist)),
-    row("ssl-cipher", Both, "", NotYet),
-    row("auth-tls-secret", Both, "", Guards),
-    row("proxy-ssl-secret", Both, "", NotYet),
-    row("proxy-ssl-name", Both, "", NotYet),
-    row("proxy-ssl-server-name", Both, "off", NotYet),
-    row("auth-type", Both, "", Guards),
-    row("auth-secret", Both, "", NotYet),
-    row("auth-secret-type", Both, "auth-file", NotYet),
-    row("auth-realm", Both, "", NotYet),
-    row("affinity-canary-behavior", Both, "sticky", NotYet),
-    row("proxy-ssl-verify", Both, "off", NotYet),
-    row("canary-by-query", Own, "", Works(Feature::CanaryByQuery)),
-    row(
-        "canary-by-query-value",
-        Own,
-        "",
-        Works(Feature::CanaryByQueryValue),
-    ),
-    row(
-        "canary-by-query-pattern",
-        Own,
-        "",
-        Works(Feature::CanaryByQueryPattern),
-    ),
-    row(
-        "canary-by-cookie-value",
-        Own,
-        "",
-        Works(Feature::CanaryByCookieValue),
-    ),
-    row("service-subset", Own, "", Works(Feature::ServiceSubset)),
-    row("subset-labels", Own, "", Works(Feature::SubsetLabels)),
-    row("destination", Own, "", NotYet),
-    row(
-        "request-header-control-add",
-        Own,
-        "",
-        Works(Feature::RequestHeaderAdd),
-    ),
-    row(
-        "request-header-control-update",
-        Own,
-        "",
-        Works(Feature::RequestHeaderUpdate),
-    ),
-    row(
-        "request-header-control-remove",
-        Own,
-        "",
-        Works(Feature::RequestHeaderRemove),
-    ),
-    row(
-        "response-header-control-add",
-        Own,
-        "",
-        Works(Feature::ResponseHeaderAdd),
-    ),
-    row(
-        "response-header-control-update",
-        Own,
-        "",
-        Works(Feature::ResponseHeaderUpdate),
-    ),
-    row(
-        "response-header-control-remove",
-        Own,
-        "",
-        Works(Feature::ResponseHeaderRemove),
-    ),
-    row("timeout", Own, "", NotYet),
-    row("mirror-target-service", Own, "", NotYet),
-    row("mirror-percentage", Own, "100", NotYet),
-    row("route-limit-rpm", Own, "", NotYet),
-    row("route-limit-rps", Own, "", NotYet),
-    row("route-limit-burst-multiplier", Own, "5", NotYet),
-    row("rate-limit", Own, "", NotYet),
-    row(
-        "rate-limit-fallback-custom-response-code",
-        Own,
-        "429",
-        NotYet,
-    ),
-    row(
-        "rate-limit-fallback-custom-response-body-type",
-        Own,
-        "text",
-        NotYet,
-    ),
-    row("rate-limit-fallback-custom-response-body", Own, "", NotYet),
-    row("rate-limit-fallback-redirect-url", Own, "", NotYet),
-    row("concurrency-limit", Own, "", NotYet),
-    row(
-        "concurrency-limit-fallback-custom-response-code",
-        Own,
-        "429",
-        NotYet,
-    ),
-    row(
-        "concurrency-limit-fallback-custom-response-body-type",
-        Own,
-        "text",
-        NotYet,
-    ),
-    row(
-        "concurrency-limit-fallback-custom-response-body",
-        Own,
-        "",
-        NotYet,
-    ),
-    row("concurrency-limit-fallback-redirect-url", Own, "", NotYet),
-    row("warmup", Own, "", NotYet),
-    row("connection-policy-tcp-max-connection", Own, "", NotYet),
-    row(
-        "connection-policy-tcp-max-connection-per-endpoint",
-        Own,
-        "",
-        NotYet,
-    ),
-    row(
-        "connection-policy-http-max-request-per-connection",
-        Own,
-        "",
-        NotYet,
-    ),
-    row("blacklist-source-range", Own, "", Works(Feature::Blacklist)),
-    row("domain-whitelist-source-range", Own, "", Guards),
-    row("domain-blacklist-source-range", Own, "", Guards),
-    row("tls-min-protocol-version", Own, "TLSv1.0", NotYet),
-    row("tls-max-protocol-version", Own, "TLSv1.3", NotYet),
-    row("match-method", Own, "", NotYet),
-    row("ignore-path-case", Own, "false", NotYet),
-    row("proxy-body-size", Both, "", Works(Feature::BodySize)),
-    row("client-body-buffer-size", Both, "", Needless),
-    row("proxy-buffering", Both, "off", Needless),
-    row("proxy-buffers-number", Both, "4", Needless),
-    row("proxy-buffer-size", Both, "4k", Needless),
-    row("proxy-max-temp-file-size", Both, "", Needless),
-    row("proxy-request-buffering", Both, "on", Needless),
-    row("proxy-http-version", Both, "1.1", Needless),
-    row("connection-proxy-header", Both, "", Needless),
-    row("http2-push-preload", Both, "false", Needless),
-    row("enable-access-log", Both, "true", Needless),
-    row("enable-rewrite-log", Both, "false", Needless),
-    row("service-upstream", Both, "false", Needless),
-    row("ssl-prefer-server-ciphers", Both, "true", Needless),
-    row("auth-keepalive-share-vars", Both, "false", Needless),
-    row("auth-url", Both, "", Guards),
-    row("auth-cache-key", Both, "", NotYet),
-    row("auth-cache-duration", Both, "", NotYet),
-    row("auth-keepalive", Both, "0", NotYet),
-    row("auth-keepalive-requests", Both, "1000", NotYet),
-    row("auth-keepalive-timeout", Both, "60", NotYet),
-    row("auth-proxy-set-headers", Both, "", NotYet),
-    row("enable-global-auth", Both, "true", NotYet),
-    row("satisfy", Both, "all", NotYet),
-    row("auth-tls-verify-client", Both, "on", NotYet),
-    row("auth-tls-verify-depth", Both, "1", NotYet),
-    row("auth-tls-error-page", Both, "", NotYet),
-    row(
-        "auth-tls-pass-certificate-to-upstream",
-        Both,
-        "false",
-        NotYet,
-    ),
-    row("auth-tls-match-cn", Both, "", NotYet),
-    row("proxy-ssl-verify-depth", Both, "1", NotYet),
-    row("proxy-ssl-ciphers", Both, "DEFAULT", NotYet),
-    row("proxy-ssl-protocols", Both, "TLSv1.2", NotYet),
-    row("limit-connections", Both, "", NotYet),
-    row("limit-rps", Both, "", Works(Feature::LimitRps)),
-    row("global-rate-limit", Both, "", NotYet),
-    row("global-rate-limit-window", Both, "", NotYet),
-    row("global-rate-limit-key", Both, "$remote_addr", NotYet),
-    row("global-rate-limit-ignored-cidrs", Both, "", NotYet),
-    row("mirror-target", Both, "", NotYet),
-    row("mirror-request-body", Both, "on", NotYet),
-    row("mirror-host", Both, "", NotYet),
-    row(
-        "proxy-connect-timeout",
-        Both,
-        "5",
-        Works(Feature::ConnectTimeout),
-    ),
-    row(
-        "proxy-send-timeout",
-        Both,
-        "60",
-        Works(Feature::SendTimeout),
-    ),
-    row(
-        "proxy-read-timeout",
-        Both,
-        "60",
-        Works(Feature::ReadTimeout),
-    ),
-    row("proxy-cookie-domain", Both, "off", NotYet),
-    row("proxy-cookie-path", Both, "off", NotYet),
-    row("proxy-redirect-from", Both, "off", NotYet),
-    row("proxy-redirect-to", Both, "off", NotYet),
-    row("session-cookie-change-on-failure", Both, "false", NotYet),
-    row("session-cookie-domain", Both, "", NotYet),
-    row("session-cookie-samesite", Both, "", NotYet),
-    row(
-        "session-cookie-conditional-samesite-none",
-        Both,
-        "false",
-        NotYet,
-    ),
-    row("session-cookie-secure", Both, "", NotYet),
-    row("from-to-www-redirect", Both, "false", NotYet),
-    row("preserve-trailing-slash", Both, "false", NotYet),
-    row(
-        "x-forwarded-prefix",
-        Both,
-        "",
-        Works(Feature::ForwardedPrefix),
-    ),
-    row("custom-headers", Both, "", NotYet),
-    row("ssl-passthrough", Both, "false", NotYet),
-    row("enable-modsecurity", Both, "false", Guards),
-    row("enable-owasp-core-rules", Both, "false", Guards),
-    row("modsecurity-transaction-id", Both, "", Guards),
-    row("enable-opentelemetry", Both, "", NotYet),
-    row("opentelemetry-trust-incoming-span", Both, "", NotYet),
-    row("configuration-snippet", Both, "", Refused(Snippet)),
-    row("server-snippet", Both, "", Refused(Snippet)),
-    row("auth-snippet", Both, "", Refused(Snippet)),
-    row("modsecurity-snippet", Both, "", Refused(Snippet)),
-    row("stream-snippet", Both, "", Refused(Snippet)),
-    row("auth-method", Both, "GET", NotYet),
-    row("auth-signin", Both, "", NotYet),
-    row("auth-signin-redirect-param", Both, "rd", NotYet),
-    row("auth-response-headers", Both, "", NotYet),
-    row("auth-request-redirect", Both, "", NotYet),
-    row("auth-always-set-cookie", Both, "false", NotYet),
-    row("limit-rpm", Both, "", Works(Feature::LimitRpm)),
-    row(
-        "limit-burst-multiplier",
-        Both,
-        "5",
-        Works(Feature::LimitBurst),
-    ),
-    row("limit-rate", Both, "0", NotYet),
-    row("limit-rate-after", Both, "0", NotYet),
-    row("limit-whitelist", Both, "", Works(Feature::LimitWhitelist)),
-    row("limit-allowlist", Both, "", Works(Feature::LimitAllowlist)),
-    row(
-        "allowlist-source-range",
-        Both,
-        "",
-        Works(Feature::Allowlist),
-    ),
-    row("ssl-ciphers", Both, "", NotYet),
-    row(
-        "temporal-redirect-code",
-        Both,
-        "302",
-        Works(Feature::TemporalRedirectCode),
-    ),
-    row("relative-redirects", Both, "false", NotYet),
-    row("use-port-in-redirects", Both, "false", NotYet),
-    row("upstream-hash-by-subset", Both, "false", NotYet),
-    row("upstream-hash-by-subset-size", Both, "3", NotYet),
-    row("session-cookie-partitioned", Both, "false", NotYet),
-    row("disable-proxy-intercept-errors", Both, "false", NotYet),
-    row("proxy-busy-buffers-size", Both, "", Needless),
-    row("opentelemetry-operation-name", Both, "", Needless),
-    row("enable-opentracing", Both, "false", Needless),
-    row("opentracing-trust-incoming-span", Both, "true", Needless),
-    row("enable-influxdb", Both, "", Needless),
-    row("influxdb-measurement", Both, "", Needless),
-    row("influxdb-port", Both, "", Needless),
-    row("influxdb-host", Both, "", Needless),
-    row("influxdb-server-name", Both, "", Needless),
-    row("fastcgi-index", Both, "", Refused(Foreign)),
-    row("fastcgi-params-configmap", Both, "", Refused(Foreign)),
-    row("exact-match-header-*", Own, "", NotYet),
-    row("prefix-match-header-*", Own, "", NotYet),
-    row("regex-match-header-*", Own, "", NotYet),
-    row("exact-match-query-*", Own, "", NotYet),
-    row("prefix-match-query-*", Own, "", NotYet),
-    row("regex-match-query-*", Own, "", NotYet),
-    row("exact-match-pseudo-header-*", Own, "", NotYet),
-    row("prefix-match-pseudo-header-*", Own, "", NotYet),
-    row("regex-match-pseudo-header-*", Own, "", NotYet),
-    row("rewrite-path", Own, "", Works(Feature::RewritePath)),
-    row(
-        "full-path-regex",
-        Own,
-        "false",
-        Works(Feature::FullPathRegex),
-    ),
-    row("mirror-target-fqdn", Own, "", NotYet),
-    row("mirror-target-fqdn-port", Own, "80", NotYet),
-    row("rpc-destination-name", Own, "", Refused(Foreign)),
-    row("mcp-server", Own, "", Refused(Foreign)),
-    row("mcp-server-match-rule-domains", Own, "", Refused(Foreign)),
-    row("mcp-server-match-rule-type", Own, "", Refused(Foreign)),
-    row("mcp-server-match-rule-value", Own, "", Refused(Foreign)),
-    row("mcp-server-upstream-type", Own, "", Refused(Foreign)),
-    row("mcp-server-enable-path-rewrite", Own, "", Refused(Foreign)),
-    row("mcp-server-path-rewrite-prefix", Own, "", Refused(Foreign)),
-    row("mcp-sse-stateful-param-name", Own, "", Refused(Foreign)),
-];
+/// Annotations about one subject.
+pub(crate) struct Group {
+    pub(crate) title: Text,
+    pub(crate) rows: &'static [Row],
+}
+
+/// A sentence without its full stop, in both languages.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
+    pub(crate) en: &'static str,
+    pub(crate) zh: &'static str,
+}
+
+/// Under which prefixes a name is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// All of [`super::PREFIXES`].
+    Both,
+    /// All but nginx's: the name is not one of ingress-nginx.
+    Own,
+}
+
+/// What an annotation belongs to when several Ingresses share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The routes of its Ingress.
+    Ingress,
+    /// The hosts of its Ingress: the oldest Ingress of a host says it.
+    Domain,
+    /// The Services of its Ingress.
+    Service,
+}
+
+/// A group and its rows, in the form that the head of this file shows.
+macro_rules! group {
+    ($en:literal, $zh:literal; $(
+        $name:literal, $spelling:ident, $scope:ident, $kind:expr, $default:literal,
+        $meaning:literal, $meaning_zh:literal, $(~ $differs:literal, $differs_zh:literal,)? $state:expr;
+    )*) => {
+        Group {
+            title: $crate::annotation::table::Text { en: $en, zh: $zh },
+            rows: &[$(Row {
+                name: $name,
+                spelling: $spelling,
+                scope: $scope,
+                kind: $kind,
+                default: $default,
+                meaning: $crate::annotation::table::Text { en: $meaning, zh: $meaning_zh },
+                differs: group!(@ $($differs, $differs_zh)?),
+                state: $state,
+            }),*],
+        }
+    };
+    (@) => { None };
+    (@ $en:literal, $zh:literal) => { Some($crate::annotation::table::Text { en: $en, zh: $zh }) };
+}
+use group;
+
+/// All groups, in the order in which they are documented.
+pub(crate) fn groups() -> impl Iterator<Item = &'static Group> {
+    [
+        routing::GROUPS,
+        backend::GROUPS,
+        protection::GROUPS,
+        other::GROUPS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The row of a name without its prefix.
+pub(crate) fn look_up(name: &str) -> Option<&'static Row> {
+    static EXACT: LazyLock<HashMap<&str, &Row>> =
+        LazyLock::new(|| rows().map(|row| (row.name, row)).collect());
+    EXACT.get(name).copied().or_else(|| {
+        rows()
+            .filter_map(|row| Some((row, row.name.strip_suffix('*')?)))
+            .find(|(_, stem)| name.len() > stem.len() && name.starts_with(stem))
+            .map(|(row, _)| row)
+    })
+}
+
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    groups().flat_map(|group| group.rows)
+}
+
+#[cfg(test)]
+mod tests;

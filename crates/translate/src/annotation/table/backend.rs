@@ -1,0 +1,149 @@
+//! How the gateway deals with backends.
+
+use super::super::Feature;
+use super::super::State::{Needless, NotYet, Works};
+use super::super::kind::ValueKind::{
+    Bool, Host, Integer, Object, OnOff, OneOf, Path, Seconds, Text, Token,
+};
+use super::Scope::{Ingress, Service};
+use super::Spelling::{Both, Own};
+use super::{Group, Row, group};
+
+pub(super) const GROUPS: &[Group] = &[
+    group! { "Time-outs and retries", "超时与重试";
+        "timeout", Own, Ingress, Seconds, "",
+            "Limit of a whole request; 504 when it is over", "整个请求的时限，超过则 504",
+            NotYet;
+        "proxy-connect-timeout", Both, Ingress, Seconds, "5",
+            "Limit of connecting to the backend", "连接后端的时限",
+            Works(Feature::ConnectTimeout);
+        "proxy-send-timeout", Both, Ingress, Seconds, "60",
+            "Longest pause between two writes to the backend", "向后端两次写之间的最长间隔",
+            ~ "The longer of this and `proxy-read-timeout` is the longest pause in a body",
+              "与 `proxy-read-timeout` 取较长者，作为正文中的最长间隔",
+            Works(Feature::SendTimeout);
+        "proxy-read-timeout", Both, Ingress, Seconds, "60",
+            "Longest pause between two reads from the backend", "从后端两次读之间的最长间隔",
+            ~ "It is the limit until the first byte too", "同时也是等待首字节的时限",
+            Works(Feature::ReadTimeout);
+        "proxy-next-upstream", Both, Ingress, Text, "",
+            "When a request is sent to another endpoint", "何时换端点重试",
+            ~ "Only `off` and `non_idempotent` are followed; which failures lead to another try is fixed",
+              "只看 `off` 与 `non_idempotent`；哪些失败会重试是固定的",
+            Works(Feature::NextUpstream);
+        "proxy-next-upstream-tries", Both, Ingress, Integer(0, 1_000_000), "3",
+            "Most tries of a request", "一个请求最多尝试的次数",
+            Works(Feature::Tries);
+        "proxy-next-upstream-timeout", Both, Ingress, Seconds, "",
+            "Time in which further tries may begin", "可以开始重试的时间范围",
+            NotYet;
+    },
+    group! { "Backend protocol and connections", "后端协议与连接";
+        "backend-protocol", Both, Service, OneOf(&["HTTP", "HTTP2", "HTTPS", "GRPC", "GRPCS"]), "HTTP",
+            "Protocol spoken to the backend", "与后端通信的协议",
+            NotYet;
+        "connection-policy-tcp-max-connection", Own, Service, Integer(0, 1_000_000_000), "",
+            "Most connections to the Service", "到 Service 的最大连接数",
+            NotYet;
+        "connection-policy-tcp-max-connection-per-endpoint", Own, Service, Integer(0, 1_000_000_000), "",
+            "Most connections to one endpoint", "到单个端点的最大连接数",
+            NotYet;
+        "connection-policy-http-max-request-per-connection", Own, Service, Integer(0, 1_000_000_000), "",
+            "Requests after which a connection is closed", "一条连接处理多少请求后关闭",
+            NotYet;
+        "proxy-http-version", Both, Ingress, OneOf(&["1.0", "1.1"]), "1.1",
+            "HTTP version spoken to the backend", "与后端通信的 HTTP 版本",
+            ~ "The protocol towards backends follows `appProtocol` of the Service",
+              "到后端的协议由 Service 的 `appProtocol` 决定",
+            Needless;
+        "connection-proxy-header", Both, Ingress, Text, "",
+            "`Connection` header sent to the backend", "发给后端的 `Connection` 头",
+            ~ "The gateway manages its connections to backends itself", "网关自行管理到后端的连接",
+            Needless;
+        "service-upstream", Both, Service, Bool, "false",
+            "Uses the Service's own address in place of its pods'", "使用 Service 自身地址而不是 pod 地址",
+            ~ "Requests go to pods, which is what makes failover within a request possible", "请求直达 pod，因此才能在请求内切换",
+            Needless;
+    },
+    group! { "Load balancing", "负载均衡";
+        "load-balance", Both, Service, OneOf(&["round_robin", "least_conn", "random", "ewma"]), "round_robin",
+            "How an endpoint is chosen", "如何选择端点",
+            NotYet;
+        "upstream-hash-by", Both, Service, Text, "",
+            "What consistent hashing hashes", "一致性哈希的键",
+            NotYet;
+        "upstream-hash-by-subset", Both, Service, Bool, "false",
+            "Hashes to a subset of endpoints", "哈希到端点的子集",
+            NotYet;
+        "upstream-hash-by-subset-size", Both, Service, Integer(1, 1_000_000), "3",
+            "Size of the subset", "子集的大小",
+            NotYet;
+        "warmup", Own, Service, Seconds, "",
+            "How long a new endpoint gets fewer requests", "新端点在多长时间内只得到较少请求",
+            NotYet;
+    },
+    group! { "Session affinity", "会话保持";
+        "affinity", Both, Service, OneOf(&["cookie"]), "",
+            "Keeps a client with its endpoint by a cookie", "用 cookie 让客户端保持在同一端点",
+            NotYet;
+        "affinity-mode", Both, Service, OneOf(&["balanced", "persistent"]), "balanced",
+            "Whether sessions move when endpoints are added", "增加端点时会话是否迁移",
+            NotYet;
+        "affinity-canary-behavior", Both, Service, OneOf(&["sticky", "legacy"]), "sticky",
+            "Whether a client stays with the canary that served it", "客户端是否留在服务过它的金丝雀",
+            NotYet;
+        "session-cookie-name", Both, Service, Token, "INGRESSCOOKIE",
+            "Name of the cookie", "cookie 的名字",
+            NotYet;
+        "session-cookie-path", Both, Service, Path, "/",
+            "`Path` of the cookie", "cookie 的 `Path`",
+            NotYet;
+        "session-cookie-domain", Both, Service, Host, "",
+            "`Domain` of the cookie", "cookie 的 `Domain`",
+            NotYet;
+        "session-cookie-max-age", Both, Service, Seconds, "session",
+            "`Max-Age` of the cookie", "cookie 的 `Max-Age`",
+            NotYet;
+        "session-cookie-expires", Both, Service, Seconds, "session",
+            "`Expires` of the cookie, from now", "cookie 的 `Expires`，从现在算起",
+            NotYet;
+        "session-cookie-samesite", Both, Service, OneOf(&["None", "Lax", "Strict"]), "",
+            "`SameSite` of the cookie", "cookie 的 `SameSite`",
+            NotYet;
+        "session-cookie-conditional-samesite-none", Both, Service, Bool, "false",
+            "Leaves `SameSite=None` out for browsers that misread it", "对误读 `SameSite=None` 的浏览器不发送它",
+            NotYet;
+        "session-cookie-secure", Both, Service, Bool, "",
+            "`Secure` of the cookie", "cookie 的 `Secure`",
+            NotYet;
+        "session-cookie-partitioned", Both, Service, Bool, "false",
+            "`Partitioned` of the cookie", "cookie 的 `Partitioned`",
+            NotYet;
+        "session-cookie-change-on-failure", Both, Service, Bool, "false",
+            "Replaces the cookie when its endpoint failed", "端点失败后换发 cookie",
+            NotYet;
+    },
+    group! { "TLS towards backends", "到后端的 TLS";
+        "proxy-ssl-secret", Both, Service, Object, "",
+            "Client certificate and CA for TLS towards the backend", "到后端的 TLS 所用的客户端证书与 CA",
+            NotYet;
+        "proxy-ssl-name", Both, Service, Host, "",
+            "Name that the backend's certificate must have", "后端证书必须具有的名字",
+            NotYet;
+        "proxy-ssl-server-name", Both, Service, OnOff, "off",
+            "Sends that name to the backend", "把该名字发给后端（SNI）",
+            NotYet;
+        "proxy-ssl-verify", Both, Service, OnOff, "off",
+            "Checks the backend's certificate", "校验后端证书",
+            NotYet;
+        "proxy-ssl-verify-depth", Both, Service, Integer(0, 100), "1",
+            "Longest chain of that certificate", "后端证书链的最大长度",
+            NotYet;
+        "proxy-ssl-ciphers", Both, Service, Text, "DEFAULT",
+            "Cipher suites towards the backend", "到后端的密码套件",
+            NotYet;
+        "proxy-ssl-protocols", Both, Service, Text, "TLSv1.2",
+            "TLS versions towards the backend", "到后端的 TLS 版本",
+            NotYet;
+    },
+];

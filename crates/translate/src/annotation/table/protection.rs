@@ -1,0 +1,236 @@
+//! Who may ask, and how much.
+
+use super::super::Feature;
+use super::super::State::{Guards, Needless, NotYet, Works};
+use super::super::kind::ValueKind::{
+    Bool, Code, Integer, Names, Object, OneOf, Ranges, Seconds, Size, Text, Token, Url,
+};
+use super::Scope::{Domain, Ingress};
+use super::Spelling::{Both, Own};
+use super::{Group, Row, group};
+
+pub(super) const GROUPS: &[Group] = &[
+    group! { "Access by address", "按地址访问控制";
+        "whitelist-source-range", Both, Ingress, Ranges, "",
+            "Only these addresses may use the routes; 403 for others", "只有这些地址可以使用路由，其余 403",
+            Works(Feature::Whitelist);
+        "allowlist-source-range", Both, Ingress, Ranges, "",
+            "Newer spelling of `whitelist-source-range`", "`whitelist-source-range` 的新写法",
+            Works(Feature::Allowlist);
+        "denylist-source-range", Both, Ingress, Ranges, "",
+            "These addresses get 403", "这些地址得到 403",
+            Works(Feature::Denylist);
+        "blacklist-source-range", Own, Ingress, Ranges, "",
+            "These addresses get 403", "这些地址得到 403",
+            Works(Feature::Blacklist);
+        "domain-whitelist-source-range", Own, Domain, Ranges, "",
+            "Only these addresses may use the host", "只有这些地址可以使用该主机",
+            Guards;
+        "domain-blacklist-source-range", Own, Domain, Ranges, "",
+            "These addresses get 403 on the host", "这些地址在该主机上得到 403",
+            Guards;
+    },
+    group! { "Basic authentication", "基本认证";
+        "auth-type", Both, Ingress, OneOf(&["basic", "digest"]), "",
+            "Asks for name and password", "要求用户名与密码",
+            Guards;
+        "auth-secret", Both, Ingress, Object, "",
+            "Secret with the users", "存放用户的 Secret",
+            NotYet;
+        "auth-secret-type", Both, Ingress, OneOf(&["auth-file", "auth-map"]), "auth-file",
+            "How the Secret holds them", "Secret 中用户的存放方式",
+            NotYet;
+        "auth-realm", Both, Ingress, Text, "",
+            "Realm named in the 401 answer", "401 响应中的 realm",
+            NotYet;
+        "satisfy", Both, Ingress, OneOf(&["all", "any"]), "all",
+            "Whether all rules of access must pass, or one", "须通过全部访问规则，还是其中之一",
+            NotYet;
+    },
+    group! { "External authentication", "外部认证";
+        "auth-url", Both, Ingress, Url, "",
+            "Service that is asked about each request", "对每个请求询问的服务",
+            Guards;
+        "auth-method", Both, Ingress, Token, "GET",
+            "Method of that question", "询问所用的方法",
+            NotYet;
+        "auth-signin", Both, Ingress, Url, "",
+            "Where a client without a session is sent to", "没有会话的客户端被转到何处",
+            NotYet;
+        "auth-signin-redirect-param", Both, Ingress, Token, "rd",
+            "Query parameter that carries the original URL", "携带原始 URL 的查询参数",
+            NotYet;
+        "auth-response-headers", Both, Ingress, Names, "",
+            "Headers of its answer that the backend gets", "其应答中转给后端的头",
+            NotYet;
+        "auth-request-redirect", Both, Ingress, Text, "",
+            "Value of `X-Auth-Request-Redirect` in the question", "询问中 `X-Auth-Request-Redirect` 的值",
+            NotYet;
+        "auth-always-set-cookie", Both, Ingress, Bool, "false",
+            "Passes its cookies on with any status", "无论状态码如何都转发其 cookie",
+            NotYet;
+        "auth-cache-key", Both, Ingress, Text, "",
+            "Key by which its answers are kept", "缓存其应答的键",
+            NotYet;
+        "auth-cache-duration", Both, Ingress, Text, "",
+            "How long they are kept", "缓存多久",
+            NotYet;
+        "auth-keepalive", Both, Ingress, Integer(0, 1_000_000), "0",
+            "Most idle connections to it", "到它的最大空闲连接数",
+            NotYet;
+        "auth-keepalive-requests", Both, Ingress, Integer(0, 1_000_000), "1000",
+            "Requests of one connection to it", "到它的一条连接的请求数",
+            NotYet;
+        "auth-keepalive-timeout", Both, Ingress, Seconds, "60",
+            "How long such a connection may idle", "这样的连接可以空闲多久",
+            NotYet;
+        "auth-keepalive-share-vars", Both, Ingress, Bool, "false",
+            "Shares variables between request and question", "请求与询问共享变量",
+            ~ "There are no variables", "没有变量",
+            Needless;
+        "auth-proxy-set-headers", Both, Ingress, Object, "",
+            "Headers of the question from a ConfigMap", "来自 ConfigMap 的询问请求头",
+            NotYet;
+        "enable-global-auth", Both, Ingress, Bool, "true",
+            "Whether authentication of the whole gateway counts here", "整个网关的认证是否作用于此处",
+            NotYet;
+    },
+    group! { "TLS towards clients", "到客户端的 TLS";
+        "auth-tls-secret", Both, Domain, Object, "",
+            "CA whose client certificates are asked for", "要求客户端证书时所用的 CA",
+            Guards;
+        "auth-tls-verify-client", Both, Domain, OneOf(&["on", "off", "optional", "optional_no_ca"]), "on",
+            "Whether a client certificate is needed", "是否需要客户端证书",
+            NotYet;
+        "auth-tls-verify-depth", Both, Domain, Integer(0, 100), "1",
+            "Longest chain of a client certificate", "客户端证书链的最大长度",
+            NotYet;
+        "auth-tls-error-page", Both, Domain, Url, "",
+            "Where clients with a bad certificate are sent to", "证书有误的客户端被转到何处",
+            NotYet;
+        "auth-tls-pass-certificate-to-upstream", Both, Domain, Bool, "false",
+            "Sends the client certificate to the backend", "把客户端证书发给后端",
+            NotYet;
+        "auth-tls-match-cn", Both, Domain, Text, "",
+            "Common name that a client certificate must have", "客户端证书必须具有的 CN",
+            NotYet;
+        "tls-min-protocol-version", Own, Domain, OneOf(&["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"]), "TLSv1.0",
+            "Lowest TLS version", "最低 TLS 版本",
+            NotYet;
+        "tls-max-protocol-version", Own, Domain, OneOf(&["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"]), "TLSv1.3",
+            "Highest TLS version", "最高 TLS 版本",
+            NotYet;
+        "ssl-cipher", Both, Domain, Text, "",
+            "Cipher suites up to TLS 1.2", "TLS 1.2 及以下的密码套件",
+            NotYet;
+        "ssl-ciphers", Both, Domain, Text, "",
+            "ingress-nginx's spelling of `ssl-cipher`", "ingress-nginx 对 `ssl-cipher` 的写法",
+            NotYet;
+        "ssl-prefer-server-ciphers", Both, Domain, Bool, "true",
+            "The gateway's order of cipher suites counts", "以网关的密码套件顺序为准",
+            ~ "The gateway's order always counts", "始终以网关的顺序为准",
+            Needless;
+        "ssl-passthrough", Both, Domain, Bool, "false",
+            "Passes TLS to the backend without ending it", "不终止 TLS，直接透传给后端",
+            NotYet;
+    },
+    group! { "Limits", "限流与限制";
+        "route-limit-rpm", Own, Ingress, Integer(1, 1_000_000_000), "",
+            "Requests a minute of each gateway; 429 above", "每个网关每分钟的请求数，超过则 429",
+            NotYet;
+        "route-limit-rps", Own, Ingress, Integer(1, 1_000_000_000), "",
+            "Requests a second of each gateway; 429 above", "每个网关每秒的请求数，超过则 429",
+            NotYet;
+        "route-limit-burst-multiplier", Own, Ingress, Integer(1, 1_000_000), "5",
+            "Burst in times of the limit", "突发量是限额的几倍",
+            NotYet;
+        "rate-limit", Own, Ingress, Integer(1, 1_000_000_000), "",
+            "Requests a second of all gateways together", "所有网关合计每秒的请求数",
+            NotYet;
+        "rate-limit-fallback-custom-response-code", Own, Ingress, Code, "429",
+            "Status above the limit", "超限时的状态码",
+            NotYet;
+        "rate-limit-fallback-custom-response-body-type", Own, Ingress, OneOf(&["text", "json"]), "text",
+            "Type of the body above the limit", "超限时响应体的类型",
+            NotYet;
+        "rate-limit-fallback-custom-response-body", Own, Ingress, Text, "",
+            "Body above the limit", "超限时的响应体",
+            NotYet;
+        "rate-limit-fallback-redirect-url", Own, Ingress, Url, "",
+            "Redirect above the limit", "超限时转到的地址",
+            NotYet;
+        "concurrency-limit", Own, Ingress, Integer(1, 1_000_000_000), "",
+            "Most requests in flight", "同时处理的最大请求数",
+            NotYet;
+        "concurrency-limit-fallback-custom-response-code", Own, Ingress, Code, "429",
+            "Status above the limit", "超限时的状态码",
+            NotYet;
+        "concurrency-limit-fallback-custom-response-body-type", Own, Ingress, OneOf(&["text", "json"]), "text",
+            "Type of the body above the limit", "超限时响应体的类型",
+            NotYet;
+        "concurrency-limit-fallback-custom-response-body", Own, Ingress, Text, "",
+            "Body above the limit", "超限时的响应体",
+            NotYet;
+        "concurrency-limit-fallback-redirect-url", Own, Ingress, Url, "",
+            "Redirect above the limit", "超限时转到的地址",
+            NotYet;
+        "limit-connections", Both, Ingress, Integer(0, 1_000_000_000), "",
+            "Most connections from one address; 503 above", "单个地址的最大连接数，超过则 503",
+            NotYet;
+        "limit-rps", Both, Ingress, Integer(0, 1_000_000_000), "",
+            "Requests a second from one address; 503 above", "单个地址每秒的请求数，超过则 503",
+            Works(Feature::LimitRps);
+        "limit-rpm", Both, Ingress, Integer(0, 1_000_000_000), "",
+            "Requests a minute from one address; 503 above", "单个地址每分钟的请求数，超过则 503",
+            ~ "With `limit-rps` beside it, that one counts", "与 `limit-rps` 同写时以后者为准",
+            Works(Feature::LimitRpm);
+        "limit-burst-multiplier", Both, Ingress, Integer(1, 1_000_000), "5",
+            "Burst in times of the limit", "突发量是限额的几倍",
+            Works(Feature::LimitBurst);
+        "limit-rate", Both, Ingress, Integer(0, 1_000_000_000), "0",
+            "Kilobytes a second of one answer", "单个响应每秒的千字节数",
+            NotYet;
+        "limit-rate-after", Both, Ingress, Integer(0, 1_000_000_000), "0",
+            "Kilobytes before `limit-rate` begins", "发送多少千字节后 `limit-rate` 才开始",
+            NotYet;
+        "limit-whitelist", Both, Ingress, Ranges, "",
+            "Addresses without limits", "不受限制的地址",
+            Works(Feature::LimitWhitelist);
+        "limit-allowlist", Both, Ingress, Ranges, "",
+            "Newer spelling of `limit-whitelist`", "`limit-whitelist` 的新写法",
+            Works(Feature::LimitAllowlist);
+        "global-rate-limit", Both, Ingress, Integer(0, 1_000_000_000), "",
+            "Requests in a window over all gateways; 429 above", "所有网关在一个窗口内的请求数，超过则 429",
+            NotYet;
+        "global-rate-limit-window", Both, Ingress, Text, "",
+            "The window, such as `1m`", "窗口，如 `1m`",
+            NotYet;
+        "global-rate-limit-key", Both, Ingress, Text, "$remote_addr",
+            "What is counted apart", "按什么分别计数",
+            NotYet;
+        "global-rate-limit-ignored-cidrs", Both, Ingress, Ranges, "",
+            "Addresses that are not counted", "不计数的地址",
+            NotYet;
+        "proxy-body-size", Both, Ingress, Size, "",
+            "Largest request body; 413 above, 0 for none", "最大请求体，超过则 413，0 表示不限",
+            ~ "No limit unless it is set; ingress-nginx has one of 1m", "不写则不限；ingress-nginx 默认 1m",
+            Works(Feature::BodySize);
+    },
+    group! { "Web application firewall", "Web 应用防火墙";
+        "enable-modsecurity", Both, Ingress, Bool, "false",
+            "Loads ModSecurity", "加载 ModSecurity",
+            ~ "There is no web application firewall; remove it, and put one in front of the gateway",
+              "没有 Web 应用防火墙；请移除它，并在网关前面放一个",
+            Guards;
+        "enable-owasp-core-rules", Both, Ingress, Bool, "false",
+            "Loads the OWASP core rules", "加载 OWASP 核心规则",
+            ~ "There is no web application firewall; remove it, and put one in front of the gateway",
+              "没有 Web 应用防火墙；请移除它，并在网关前面放一个",
+            Guards;
+        "modsecurity-transaction-id", Both, Ingress, Text, "",
+            "Transaction id for ModSecurity", "ModSecurity 的事务 id",
+            ~ "There is no web application firewall; remove it, and put one in front of the gateway",
+              "没有 Web 应用防火墙；请移除它，并在网关前面放一个",
+            Guards;
+    },
+];
