@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client};
 use std::time::Duration;
@@ -83,6 +83,33 @@ async fn a_member_is_registered_and_its_secret_leads_to_it() {
         .await
         .unwrap();
     assert_eq!(system.metadata.uid, Some(report.uid));
+}
+
+#[tokio::test]
+async fn the_kubeconfig_goes_with_its_cluster() {
+    let (_hub, hub) = hub().await;
+    let (member, _) = server("az1").await;
+    join(&hub, &request("az1", &member)).await.unwrap();
+    let secrets = Api::<Secret>::namespaced(hub.clone(), SYSTEM_NAMESPACE);
+    let uid = secrets.get("cluster-az1").await.unwrap().metadata.uid;
+    let clusters = Api::<Cluster>::all(hub);
+    let delete = DeleteParams::default();
+    clusters.delete("az1", &delete).await.unwrap();
+    let gone = await_condition(
+        secrets,
+        "cluster-az1",
+        conditions::is_deleted(uid.as_deref().unwrap()),
+    );
+    tokio::time::timeout(PATIENCE, gone).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_hub_does_not_join_itself() {
+    let (server, hub) = hub().await;
+    let refused = join(&hub, &request("me", &server)).await.unwrap_err();
+    assert!(matches!(refused, JoinError::TheHub { .. }), "{refused}");
+    let clusters = Api::<Cluster>::all(hub);
+    assert!(clusters.get_opt("me").await.unwrap().is_none());
 }
 
 #[tokio::test]

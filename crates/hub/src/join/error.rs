@@ -62,6 +62,12 @@ pub enum JoinError {
         /// Identity of the member.
         found: String,
     },
+    /// The cluster is the hub.
+    #[error("this is the hub itself (uid {uid}), which has no workloads to send requests to")]
+    TheHub {
+        /// Identity of the hub.
+        uid: String,
+    },
     /// The cluster has another name.
     #[error("this cluster (uid {uid}) is a member already, as Cluster {name}")]
     OtherName {
@@ -103,6 +109,7 @@ impl JoinError {
             Self::OtherName { name, .. } => {
                 format!("join as {name} to renew it, or first remove that one: kubectl delete cluster.fleet.tidegate.io {name}")
             }
+            Self::TheHub { .. } => "give --kubeconfig the kubeconfig of the member cluster, not that of the hub".to_owned(),
             Self::NotAHub => "check that --hub-kubeconfig is the admin.kubeconfig of a `tidegate server`".to_owned(),
             Self::Hub { .. } => "check that the hub runs and that its kubeconfig may create Namespaces, Secrets and Clusters, \
                 then join again"

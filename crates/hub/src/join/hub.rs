@@ -64,20 +64,29 @@ pub(super) async fn register(
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Err(JoinError::NotAHub),
         answer => answered("listing Clusters", answer)?.items,
     };
+    let namespaces: Api<Namespace> = Api::all(hub.clone());
+    let system = call(
+        "reading namespace kube-system",
+        namespaces.get_opt("kube-system"),
+    )
+    .await?;
+    if system.and_then(|system| system.metadata.uid).as_deref() == Some(uid) {
+        let uid = uid.to_owned();
+        return Err(JoinError::TheHub { uid });
+    }
     let outcome = decide(&known, &request.name, uid, request.replace)?;
     let secret = format!("cluster-{}", request.name);
-    apply::<Namespace>(&Api::all(hub.clone()), SYSTEM_NAMESPACE, json!({})).await?;
-    let content = json!({
+    apply(&namespaces, SYSTEM_NAMESPACE, json!({})).await?;
+    let mut content = json!({
         "type": "Opaque",
         "data": { SECRET_KEY: k8s_openapi::ByteString(request.kubeconfig.reduced().as_bytes().to_vec()) },
     });
-    apply::<Secret>(
-        &Api::namespaced(hub.clone(), SYSTEM_NAMESPACE),
-        &secret,
-        content,
-    )
-    .await?;
-    apply::<Cluster>(&clusters, &request.name, cluster(request, &secret, uid)).await?;
+    let secrets: Api<Secret> = Api::namespaced(hub.clone(), SYSTEM_NAMESPACE);
+    apply(&secrets, &secret, content.clone()).await?;
+    let cluster = apply(&clusters, &request.name, cluster(request, &secret, uid)).await?;
+    // A kubeconfig opens a cluster: it goes when the Cluster does.
+    content["metadata"] = json!({ "ownerReferences": [cluster.owner_ref(&())] });
+    apply(&secrets, &secret, content).await?;
     Ok(outcome)
 }
 
@@ -126,21 +135,20 @@ fn cluster(request: &JoinRequest, secret: &str, uid: &str) -> Value {
 }
 
 /// Creates or updates an object by server-side apply. It is forced: what a join says, it was told to.
-async fn apply<K>(api: &Api<K>, name: &str, mut content: Value) -> Result<(), JoinError>
+async fn apply<K>(api: &Api<K>, name: &str, mut content: Value) -> Result<K, JoinError>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     content["apiVersion"] = K::api_version(&()).into();
     content["kind"] = K::kind(&()).into();
-    content["metadata"] = json!({ "name": name });
+    content["metadata"]["name"] = name.into();
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let patch = Patch::Apply(content);
     call(
         &format!("writing {} {name}", K::kind(&())),
         api.patch(name, &params, &patch),
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 async fn call<T>(
