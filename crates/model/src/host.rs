@@ -2,18 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// Which hosts a set of routes serves.
 ///
 /// Written as `*` (any host), `*.example.com` (exactly one label in place of the star, as Ingress
-/// defines it) or `shop.example.com`. Kept in lower case, without a trailing dot.
+/// defines it) or `shop.example.com`. Kept in lower case, without a trailing dot. A copy shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum HostPattern {
     /// This host.
-    Exact(String),
+    Exact(Arc<str>),
     /// Any host of one label followed by a dot and this suffix.
-    Wildcard(String),
+    Wildcard(Arc<str>),
     /// Every host; also requests whose host no other pattern matches.
     Any,
 }
@@ -56,7 +57,7 @@ impl HostPattern {
         if name.parse::<std::net::IpAddr>().is_ok() {
             return refuse("an IP address is not a host name");
         }
-        let name = name.to_ascii_lowercase();
+        let name: Arc<str> = name.to_ascii_lowercase().into();
         if name.ends_with('.') {
             return refuse("a trailing dot is not allowed");
         }
@@ -76,10 +77,10 @@ impl HostPattern {
     pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Exact(name) => name == host,
+            Self::Exact(name) => **name == *host,
             Self::Wildcard(suffix) => host
                 .split_once('.')
-                .is_some_and(|(label, rest)| !label.is_empty() && rest == suffix),
+                .is_some_and(|(label, rest)| !label.is_empty() && *rest == **suffix),
         }
     }
 }

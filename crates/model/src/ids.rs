@@ -1,12 +1,13 @@
-//! Names and counters. One newtype each, so that no bare string crosses a crate.
+//! Names and counters. One newtype each, so that no bare string crosses a crate; a copy shares the text.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of a member cluster: an RFC 1123 label, at most 63 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ClusterName(String);
+pub struct ClusterName(Arc<str>);
 
 /// One port of one Service name, merged over all clusters: `namespace/service:port`.
 ///
@@ -14,7 +15,7 @@ pub struct ClusterName(String);
 /// stand for different numbers in different clusters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct BackendId(String);
+pub struct BackendId(Arc<str>);
 
 /// Where a route comes from, for logs and explanations: `namespace/ingress#rule.path`. May be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,7 +46,7 @@ impl ClusterName {
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
         let name = name.into();
         match check_label(&name) {
-            Ok(()) => Ok(Self(name)),
+            Ok(()) => Ok(Self(name.into())),
             Err(reason) => Err(InvalidName {
                 what: "cluster",
                 name,
@@ -114,7 +115,7 @@ impl TryFrom<String> for BackendId {
             Some((namespace, (service, port)))
                 if part_ok(namespace) && part_ok(service) && part_ok(port) =>
             {
-                Ok(Self(name))
+                Ok(Self(name.into()))
             }
             _ => Err(InvalidName {
                 what: "backend",
@@ -127,13 +128,13 @@ impl TryFrom<String> for BackendId {
 
 impl From<ClusterName> for String {
     fn from(name: ClusterName) -> Self {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 
 impl From<BackendId> for String {
     fn from(id: BackendId) -> Self {
-        id.0
+        id.0.as_ref().to_owned()
     }
 }
 

@@ -3,11 +3,12 @@
 use crate::InvalidName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// Names a certificate: `namespace/secret` where it comes from a Secret. Graphic ASCII, not empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CertificateId(String);
+pub struct CertificateId(Arc<str>);
 
 /// A certificate with its chain and its key, as PEM text. Whether they fit together is checked by who reads
 /// them: this is text that was not looked into.
@@ -33,7 +34,7 @@ impl CertificateId {
         let name = name.into();
         let reason = match name.bytes().all(|b| b.is_ascii_graphic()) {
             _ if name.is_empty() => "it is empty",
-            true => return Ok(Self(name)),
+            true => return Ok(Self(name.into())),
             false => "only graphic ASCII characters are allowed",
         };
         Err(InvalidName {
@@ -59,7 +60,7 @@ impl TryFrom<String> for CertificateId {
 
 impl From<CertificateId> for String {
     fn from(id: CertificateId) -> Self {
-        id.0
+        id.0.as_ref().to_owned()
     }
 }
 

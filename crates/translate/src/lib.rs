@@ -34,6 +34,7 @@ pub use translator::Translator;
 pub use world::{Freshness, MemberView, Unreadable, WorldView};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tidegate_model::{HostPattern, Route, SharedPart, Snapshot};
 
 /// What the world means for gateways and for the people who wrote it.
@@ -44,7 +45,7 @@ pub struct Translation {
     /// Everything that is ignored, refused or suspicious, sorted by object and field.
     pub diagnostics: Vec<Diagnostic>,
     /// The Ingresses of our classes with the routes they own in the snapshot.
-    pub ingresses: BTreeMap<ObjectRef, SharedPart<Vec<(HostPattern, Route)>>>,
+    pub ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     /// What became of each FailoverPolicy.
     pub policies: BTreeMap<ObjectRef, PolicyVerdict>,
 }

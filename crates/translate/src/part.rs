@@ -29,7 +29,7 @@ pub(crate) struct Part {
     pub(crate) tls: BTreeMap<HostPattern, CertificateId>,
     pub(crate) certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
     pub(crate) backends: BTreeMap<BackendId, SharedPart<Backend>>,
-    pub(crate) ingresses: BTreeMap<ObjectRef, SharedPart<Vec<(HostPattern, Route)>>>,
+    pub(crate) ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The Services that were looked up, found or not: what they say is all of the members that it depends on.
     pub(crate) asked: BTreeSet<ServiceName>,
@@ -61,7 +61,7 @@ impl<'a> Context<'a> {
         tls::compile(&self.secrets, &ours, &mut part, &mut diagnostics);
         let mut owned: BTreeMap<_, Vec<_>> = ours
             .iter()
-            .map(|mine| (mine.object.clone(), Vec::new()))
+            .map(|mine| (Arc::new(mine.object.clone()), Vec::new()))
             .collect();
         for (host, routes) in &routes {
             for (owners, route) in routes {

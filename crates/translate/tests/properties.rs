@@ -297,7 +297,7 @@ proptest! {
         };
         for object in alone.ingresses.keys() {
             // A canary that had nothing to be a canary of may find it in the younger one.
-            let canary = alone.diagnostics.iter().any(|d| d.object == *object && d.reason == Reason::CanaryWithoutMain);
+            let canary = alone.diagnostics.iter().any(|d| d.object == **object && d.reason == Reason::CanaryWithoutMain);
             if !canary {
                 prop_assert_eq!(kept(&alone, object), kept(&together, object));
             }

@@ -6,6 +6,7 @@ mod failover;
 mod gateway;
 mod machine;
 mod propagation;
+mod scale;
 mod scratch;
 
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ enum What {
     Gateway,
     /// What fails and how long it takes while a cluster fails, beside nginx, HAProxy and Envoy.
     Failover,
+    /// What 100 to 10 000 Ingresses cost: a change, a start, memory.
+    Scale,
     /// Memory of the demo, and the time to its first answered request.
     Demo,
 }
@@ -56,7 +59,13 @@ struct Section {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let binary = release_binary()?;
-        let all = [What::Propagation, What::Gateway, What::Failover, What::Demo];
+        let all = [
+            What::Propagation,
+            What::Gateway,
+            What::Failover,
+            What::Scale,
+            What::Demo,
+        ];
         let chosen = if self.what.is_empty() {
             &all[..]
         } else {
@@ -69,6 +78,7 @@ impl Bench {
                 What::Failover => {
                     failover::measure(&binary, &self.matrix, self.rounds.unwrap_or(1))?
                 }
+                What::Scale => scale::measure(&binary)?,
                 What::Demo => demo::measure(&binary)?,
             };
             println!("{}", section.text);

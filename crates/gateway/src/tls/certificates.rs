@@ -13,8 +13,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 #[derive(Debug, Default)]
 pub struct Certificates {
     loaded: BTreeMap<CertificateId, Loaded>,
-    exact: HashMap<String, Arc<CertifiedKey>>,
-    wildcard: HashMap<String, Arc<CertifiedKey>>,
+    exact: HashMap<Arc<str>, Arc<CertifiedKey>>,
+    wildcard: HashMap<Arc<str>, Arc<CertifiedKey>>,
     any: Option<Arc<CertifiedKey>>,
     unusable: Vec<Unusable>,
 }
@@ -90,7 +90,7 @@ impl Certificates {
             // rustls accepts upper case and refuses a trailing dot.
             let name = name.to_ascii_lowercase();
             let wildcard = || self.wildcard.get(name.split_once('.')?.1);
-            self.exact.get(&name).or_else(wildcard)
+            self.exact.get(&*name).or_else(wildcard)
         });
         by_name.or(self.any.as_ref()).cloned()
     }

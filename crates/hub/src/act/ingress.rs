@@ -5,7 +5,7 @@ use crate::decide::Decided;
 use crate::observe::HubObjects;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tidegate_api::STATUS_ANNOTATION;
@@ -16,19 +16,26 @@ use tidegate_translate::{Diagnostic, Kind, ObjectRef};
 /// At most so many problems are listed on an object; their number is always told.
 const PROBLEMS_MAX: usize = 20;
 
-/// Since which generation each Ingress's routes are as they are.
+/// Since which generation each Ingress's routes are as they are, and on which of them nothing has to be written.
+///
+/// There may be thousands, and mostly one of them has changed: a pass compares what each rests on, and looks closer
+/// only where that is another.
 #[derive(Default)]
 pub(crate) struct Programming {
-    since: BTreeMap<ObjectRef, (Generation, Routes)>,
-    settled: Settled,
+    since: HashMap<ObjectRef, (Generation, Routes)>,
+    /// By where the Ingress is; no other is there while it is kept.
+    settled: HashMap<usize, Settled>,
 }
 
 /// The routes of an Ingress, by host.
 type Routes = SharedPart<Vec<(HostPattern, Route)>>;
 
-/// Ingresses on which nothing had to be written, each with all that led to this. There may be thousands, and mostly
-/// one of them has changed.
-type Settled = HashMap<ObjectRef, (Arc<Ingress>, Grounds)>;
+/// An Ingress on which nothing had to be written, with all that led to this.
+struct Settled {
+    object: ObjectRef,
+    ingress: Arc<Ingress>,
+    grounds: Grounds,
+}
 
 /// What a status is made of, beside the Ingress.
 #[derive(PartialEq)]
@@ -42,14 +49,21 @@ struct Grounds {
 impl Programming {
     pub(crate) fn note(&mut self, decided: &Decided) {
         let ingresses = &decided.translation.ingresses;
-        self.since
-            .retain(|object, _| ingresses.contains_key(object));
+        if self.since.len() != ingresses.len()
+            || self
+                .since
+                .keys()
+                .any(|object| !ingresses.contains_key(object))
+        {
+            self.since
+                .retain(|object, _| ingresses.contains_key(object));
+        }
         for (object, routes) in ingresses {
-            match self.since.get(object) {
+            match self.since.get(&**object) {
                 Some((_, known)) if known == routes => {}
                 _ => {
-                    self.since
-                        .insert(object.clone(), (decided.generation, routes.clone()));
+                    let since = (decided.generation, routes.clone());
+                    self.since.insert(ObjectRef::clone(object), since);
                 }
             }
         }
@@ -63,7 +77,7 @@ impl Programming {
         addresses: &[SocketAddr],
     ) -> Vec<Write> {
         let accepted = accepted_by_all(receivers);
-        let mut problems: BTreeMap<&ObjectRef, Vec<&Diagnostic>> = BTreeMap::new();
+        let mut problems: HashMap<&ObjectRef, Vec<&Diagnostic>> = HashMap::new();
         for diagnostic in &decided.translation.diagnostics {
             if diagnostic.object.kind == Kind::Ingress {
                 problems
@@ -72,36 +86,61 @@ impl Programming {
                     .push(diagnostic);
             }
         }
-        let before = std::mem::take(&mut self.settled);
+        let ingresses = objects.ingresses.readable();
+        let at = |ingress: &Arc<Ingress>| Arc::as_ptr(ingress).addr();
+        if self.settled.len() > ingresses.len() / 2 * 3 + 100 {
+            let present: HashSet<usize> = ingresses.iter().map(at).collect();
+            self.settled.retain(|at, _| present.contains(at));
+        }
         let mut writes = Vec::new();
-        for ingress in objects.ingresses.readable() {
-            let metadata = &ingress.metadata;
-            let object = ObjectRef::new(
-                Kind::Ingress,
-                metadata.namespace.clone().unwrap_or_default(),
-                metadata.name.clone().unwrap_or_default(),
-            );
-            let found = problems.get(&object).map(Vec::as_slice).unwrap_or_default();
-            let ours = self.since.get(&object);
+        for ingress in ingresses {
+            let known = self.settled.get(&at(&ingress));
+            let object = match known {
+                Some(settled) => &settled.object,
+                None => &reference(&ingress),
+            };
+            let found = problems.get(object).map(Vec::as_slice).unwrap_or_default();
+            let ours = self.since.get(object);
             let since = ours.map(|(since, _)| *since);
+            let served = since.is_some_and(|since| accepted.is_some_and(|have| have >= since));
+            let same = |on: &Grounds| {
+                on.since == since
+                    && on.served == served
+                    && on.problems.iter().eq(found.iter().copied())
+            };
+            if known.is_some_and(|settled| same(&settled.grounds)) {
+                continue;
+            }
             let grounds = Grounds {
                 since,
-                served: since.is_some_and(|since| accepted.is_some_and(|have| have >= since)),
+                served,
                 problems: found.iter().copied().cloned().collect(),
             };
-            let known = before.get(&object);
-            if !known.is_some_and(|(same, on)| Arc::ptr_eq(same, &ingress) && *on == grounds) {
-                let routes = ours.map(|(_, routes)| routes);
-                let needed = of_one(&object, &ingress, &grounds, routes, addresses);
-                if !needed.is_empty() {
-                    writes.extend(needed);
-                    continue;
-                }
+            let routes = ours.map(|(_, routes)| routes);
+            let needed = of_one(object, &ingress, &grounds, routes, addresses);
+            if needed.is_empty() {
+                let settled = Settled {
+                    object: object.clone(),
+                    ingress: Arc::clone(&ingress),
+                    grounds,
+                };
+                self.settled.insert(at(&settled.ingress), settled);
+            } else {
+                self.settled.remove(&at(&ingress));
+                writes.extend(needed);
             }
-            self.settled.insert(object, (ingress, grounds));
         }
         writes
     }
+}
+
+fn reference(ingress: &Ingress) -> ObjectRef {
+    let metadata = &ingress.metadata;
+    ObjectRef::new(
+        Kind::Ingress,
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
 }
 
 /// What has to be written on an Ingress.

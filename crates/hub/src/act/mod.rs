@@ -11,6 +11,7 @@ pub(crate) use install::install;
 
 use crate::decide::{Decided, Fleet};
 use crate::observe::HubObjects;
+use futures::{StreamExt, stream};
 use kube::Client;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +29,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between looks without any news: for writes that failed and for ages.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Writes status. One task, one write at a time.
+/// Objects that are written to at a time. Most of a write is waiting for the API's disk, which takes several at once.
+const WRITES_MAX: usize = 16;
+
+/// Writes status. One task; of one object one write at a time.
 pub(crate) struct Actor {
     client: Client,
     objects: Arc<HubObjects>,
@@ -107,9 +111,7 @@ impl Actor {
             ));
             writes.extend(policy::writes(decided, &self.objects));
         }
-        for write in writes {
-            self.write(&write).await;
-        }
+        self.write_all(writes).await;
         if let Some(decided) = decided {
             self.events
                 .emit(
@@ -121,43 +123,54 @@ impl Actor {
         }
     }
 
-    async fn write(&mut self, write: &Write) {
-        let (Write::Metadata { object, .. } | Write::Status { object, .. }) = write;
+    async fn write_all(&mut self, writes: Vec<Write>) {
         let now = Instant::now();
-        if self
-            .failing
-            .get(object)
-            .is_some_and(|failing| now < failing.not_before)
-        {
-            return;
+        let mut by_object: BTreeMap<ObjectRef, Vec<Write>> = BTreeMap::new();
+        for write in writes {
+            let (Write::Metadata { object, .. } | Write::Status { object, .. }) = &write;
+            let waits = self.failing.get(object).is_some_and(|f| now < f.not_before);
+            if !waits {
+                by_object.entry(object.clone()).or_default().push(write);
+            }
         }
-        match tokio::time::timeout(WRITE_TIMEOUT, write.apply(&self.client)).await {
-            Ok(Ok(())) => {
-                self.failing.remove(object);
-                return;
+        let client = &self.client;
+        let written = stream::iter(by_object).map(async |(object, writes)| {
+            let mut done = Ok(());
+            for write in &writes {
+                done = done.and(write.try_apply(client).await);
             }
-            // Gone meanwhile: nothing to write to.
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
-                self.failing.remove(object);
-                return;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%object, error = %crate::client::chain(&error), "status cannot be written");
-            }
-            Err(_) => tracing::warn!(%object, "status cannot be written: no answer in time"),
-        }
-        let failing = self.failing.entry(object.clone()).or_insert(Failing {
-            attempts: 0,
-            not_before: now,
+            (object, done)
         });
-        failing.attempts += 1;
-        // 1 s, doubling to about a minute.
-        failing.not_before =
-            now + Duration::from_secs(1 << failing.attempts.min(7).saturating_sub(1));
+        let mut written = std::pin::pin!(written.buffer_unordered(WRITES_MAX));
+        while let Some((object, done)) = written.next().await {
+            let Err(error) = done else {
+                self.failing.remove(&object);
+                continue;
+            };
+            tracing::warn!(%object, %error, "status cannot be written");
+            let failing = self.failing.entry(object).or_insert(Failing {
+                attempts: 0,
+                not_before: now,
+            });
+            failing.attempts += 1;
+            // 1 s, doubling to about a minute.
+            failing.not_before = Instant::now()
+                + Duration::from_secs(1 << failing.attempts.min(7).saturating_sub(1));
+        }
     }
 }
 
 impl Write {
+    /// Why it could not be written. An object that is gone meanwhile needs nothing.
+    async fn try_apply(&self, client: &Client) -> Result<(), String> {
+        match tokio::time::timeout(WRITE_TIMEOUT, self.apply(client)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(()),
+            Ok(Err(error)) => Err(crate::client::chain(&error)),
+            Err(_) => Err("no answer in time".to_owned()),
+        }
+    }
+
     async fn apply(&self, client: &Client) -> kube::Result<()> {
         use kube::api::{Api, DynamicObject, Patch, PatchParams};
         let (Self::Metadata { object, patch } | Self::Status { object, patch }) = self;

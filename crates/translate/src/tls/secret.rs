@@ -69,7 +69,7 @@ impl TlsSecret {
             HostPattern::Wildcard(suffix) => wildcard_of(suffix),
             HostPattern::Exact(host) => {
                 let parent = host.split_once('.').map(|(_, parent)| parent);
-                self.names.iter().any(|name| name == host) || parent.is_some_and(wildcard_of)
+                self.names.iter().any(|name| **name == **host) || parent.is_some_and(wildcard_of)
             }
         }
     }

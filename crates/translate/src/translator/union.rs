@@ -3,6 +3,7 @@
 use crate::part::{Context, Part};
 use crate::{Diagnostic, ObjectRef, Translation, diagnostic};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tidegate_model::{
     BackendId, CertificateId, Generation, HostPattern, Route, SharedPart, Snapshot,
 };
@@ -10,7 +11,7 @@ use tidegate_model::{
 /// The union of the parts that were added and not removed.
 pub(super) struct Union {
     snapshot: Snapshot,
-    ingresses: BTreeMap<ObjectRef, SharedPart<Vec<(HostPattern, Route)>>>,
+    ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     // What several parts may have, with the number of those that do.
     diagnostics: BTreeMap<Diagnostic, usize>,
     backends: BTreeMap<BackendId, usize>,
