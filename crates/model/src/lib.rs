@@ -46,7 +46,8 @@ pub use ids::{BackendId, ClusterName, Generation, InvalidName, RouteId};
 pub use path::{InvalidPath, PathMatch, normalise_path};
 pub use pattern::{InvalidPattern, Pattern};
 pub use route::{
-    Action, FieldMatch, Forward, Redirect, Route, RoutePlacement, Share, Target, ValueMatch,
+    Action, FieldMatch, Forward, PSEUDO_HEADERS, Redirect, Route, RoutePlacement, Share, Target,
+    ValueMatch,
 };
 pub use settings::{RetrySettings, Settings, Timeouts};
 pub use shared::SharedPart;

@@ -15,6 +15,10 @@ pub struct Route {
     pub id: RouteId,
     /// Which paths it serves.
     pub path: PathMatch,
+    /// ASCII letters of an exact path or a prefix match in either case. A route that minds the case goes first. Regular
+    /// expressions say it themselves: `(?i)`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_case: bool,
     /// The method must be one of these, if any is listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
@@ -27,6 +31,10 @@ pub struct Route {
     /// Cookies that must all match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cookies: Vec<FieldMatch>,
+    /// What HTTP/2 says in pseudo-headers (RFC 9113 8.3.1), of requests of all versions: `method`, `scheme`, `authority`
+    /// (Host as it was sent) and `path` (in normal form, with the query).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pseudo_headers: Vec<FieldMatch>,
     /// What is done to requests and answers beside.
     #[serde(default, skip_serializing_if = "Filters::is_empty")]
     pub filters: Filters,
@@ -40,10 +48,12 @@ impl Route {
         Self {
             id,
             path,
+            ignore_case: false,
             methods: Vec::new(),
             headers: Vec::new(),
             query: Vec::new(),
             cookies: Vec::new(),
+            pseudo_headers: Vec::new(),
             filters: Filters::default(),
             action,
         }
@@ -55,8 +65,12 @@ impl Route {
             + self.headers.len()
             + self.query.len()
             + self.cookies.len()
+            + self.pseudo_headers.len()
     }
 }
+
+/// The names that [`Route::pseudo_headers`] may have.
+pub const PSEUDO_HEADERS: [&str; 4] = ["authority", "method", "path", "scheme"];
 
 /// A condition on a header (by its name in lower case), a parameter of the query or a cookie.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use crate::changes::differences;
 use crate::filter::{is_authority, is_redirect, is_token, not_a_redirect};
 use crate::{
-    Action, Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Redirect,
-    Route, Settings, SharedPart, Target,
+    Action, Backend, BackendId, Certificate, CertificateId, FieldMatch, Generation, HostPattern,
+    PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings, SharedPart, Target,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -147,6 +147,15 @@ impl Snapshot {
         };
         if let Some(method) = route.methods.iter().find(|method| !is_token(method)) {
             return refuse("methods", format!("{method:?} is not a method"));
+        }
+        let unknown = |field: &&FieldMatch| !PSEUDO_HEADERS.contains(&field.name.as_str());
+        if let Some(field) = route.pseudo_headers.iter().find(unknown) {
+            let reason = format!("{:?} is none of {}", field.name, PSEUDO_HEADERS.join(", "));
+            return refuse("pseudo_headers", reason);
+        }
+        if route.ignore_case && matches!(route.path, PathMatch::Regex(_)) {
+            let reason = "a regular expression ignores case where it says (?i)";
+            return refuse("ignore_case", reason.to_owned());
         }
         route
             .filters

@@ -49,8 +49,15 @@ pub(super) fn admit<'t>(
     let host = std::str::from_utf8(request.host_name.of(buf)).map_err(|_| Refusal::Host)?;
     let query = request.query.of(buf);
     let headers = &Headers { request, buf };
+    let mut asker = Asker::direct(client.peer, &client.address, client.stream.scheme());
+    let trusted = &table.settings().trusted_proxies;
+    if !trusted.is_empty() {
+        asker = asker.behind(trusted, &request.lines, buf);
+    }
     let head = table::RequestHead {
         host: &normal_host(host),
+        authority: request.host.of(buf),
+        scheme: asker.scheme,
         path: &path,
         method: request.method_text.of(buf),
         query,
@@ -59,11 +66,6 @@ pub(super) fn admit<'t>(
     let Some(entry) = table::route(table, &head) else {
         return Ok(Admitted::Nowhere);
     };
-    let mut asker = Asker::direct(client.peer, &client.address, client.stream.scheme());
-    let trusted = &table.settings().trusted_proxies;
-    if !trusted.is_empty() {
-        asker = asker.behind(trusted, &request.lines, buf);
-    }
     let facts = Facts {
         client: asker.address,
         scheme: asker.scheme,

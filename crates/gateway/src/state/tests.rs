@@ -44,6 +44,8 @@ fn chosen(shared: &Shared, now: Tick) -> Option<crate::choose::Pick> {
     let table = shared.table.load();
     let head = RequestHead {
         host: "shop.example.com",
+        authority: b"",
+        scheme: "http",
         path: "/",
         method: b"GET",
         query: b"",

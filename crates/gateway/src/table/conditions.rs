@@ -11,6 +11,7 @@ pub(super) struct Conditions {
     headers: Vec<FieldMatch>,
     query: Vec<FieldMatch>,
     cookies: Vec<FieldMatch>,
+    pseudo_headers: Vec<FieldMatch>,
     count: usize,
 }
 
@@ -21,6 +22,7 @@ impl Conditions {
             headers: route.headers.clone(),
             query: route.query.clone(),
             cookies: route.cookies.clone(),
+            pseudo_headers: route.pseudo_headers.clone(),
             count: route.conditions(),
         }
     }
@@ -50,7 +52,26 @@ impl Conditions {
                 let found = found.and_then(|cookies| cookie(cookies, &condition.name));
                 found.is_some_and(|value| condition.value.matches(value))
             })
+            && self.pseudo_headers.iter().all(|condition| {
+                let found = pseudo_header(head, &condition.name);
+                found.is_some_and(|value| condition.value.matches(&value))
+            })
     }
+}
+
+/// What a request says, in the words of HTTP/2 (RFC 9113 8.3.1).
+fn pseudo_header<'a, H: HeaderLookup>(
+    head: &RequestHead<'a, H>,
+    name: &str,
+) -> Option<Cow<'a, [u8]>> {
+    Some(match name {
+        "authority" => head.authority.into(),
+        "method" => head.method.into(),
+        "path" if head.query.is_empty() => head.path.as_bytes().into(),
+        "path" => [head.path.as_bytes(), head.query].concat().into(),
+        "scheme" => head.scheme.as_bytes().into(),
+        _ => return None,
+    })
 }
 
 /// The first cookie of this name (RFC 6265 5.4).

@@ -1,6 +1,7 @@
 //! The routes of one host, by path.
 
 use super::conditions::Conditions;
+use super::tree::Tree;
 use crate::choose::BackendState;
 use crate::filter::Filters;
 use std::collections::HashMap;
@@ -9,27 +10,17 @@ use tidegate_model::{
     Action, BackendId, Forward, PathMatch, Pattern, Redirect, Route, RouteId, RoutePlacement,
 };
 
-/// The routes of one host as a tree of path elements.
+/// The routes of one host.
 ///
-/// A lookup goes down one node an element, so its cost grows with the path, not with the routes; regular
-/// expressions are asked one after the other, so it grows with those of the host. The path `/a/` has the elements
-/// `a` and the empty one.
+/// A lookup goes down one node of a tree an element of the path, so its cost grows with the path, not with the routes;
+/// regular expressions are asked one after the other, so it grows with those of the host.
 #[derive(Debug)]
 pub struct HostRoutes {
-    nodes: Vec<Node>,
+    tree: Tree,
+    /// Those that do not mind the case of letters, by paths in lower case.
+    any_case: Option<Box<Tree>>,
     /// Routes by regular expression, the longer ones first.
     patterns: Vec<(Pattern, Arc<RouteEntry>)>,
-}
-
-#[derive(Debug, Default)]
-struct Node {
-    parent: usize,
-    /// Sorted by element.
-    children: Vec<(Box<str>, usize)>,
-    /// Routes for exactly this path, those with more conditions first.
-    exact: Vec<Arc<RouteEntry>>,
-    /// Routes for this path and all below, likewise.
-    prefix: Vec<Arc<RouteEntry>>,
 }
 
 /// A compiled route.
@@ -91,8 +82,9 @@ impl HostRoutes {
         routes: &[Route],
         backends: &HashMap<BackendId, Arc<BackendState>>,
     ) -> Self {
-        let mut tree = Self {
-            nodes: vec![Node::default()],
+        let mut compiled = Self {
+            tree: Tree::default(),
+            any_case: None,
             patterns: Vec::new(),
         };
         for route in routes {
@@ -101,62 +93,28 @@ impl HostRoutes {
                 continue;
             };
             let entry = Arc::new(entry);
-            let list = match &route.path {
-                PathMatch::Regex(pattern) => {
-                    tree.patterns.push((pattern.clone(), entry));
-                    continue;
+            match (&route.path, route.ignore_case) {
+                (PathMatch::Regex(pattern), _) => compiled.patterns.push((pattern.clone(), entry)),
+                (path, false) => compiled.tree.add(path, entry),
+                (PathMatch::Exact(path), true) => {
+                    let tree = compiled.any_case.get_or_insert_default();
+                    tree.add(&PathMatch::Exact(path.to_ascii_lowercase()), entry);
                 }
-                PathMatch::Exact(path) => {
-                    let node = tree.node(path);
-                    &mut tree.nodes[node].exact
+                (PathMatch::Prefix(path), true) => {
+                    let tree = compiled.any_case.get_or_insert_default();
+                    tree.add(&PathMatch::Prefix(path.to_ascii_lowercase()), entry);
                 }
-                PathMatch::Prefix(path) if path == "/" => &mut tree.nodes[0].prefix,
-                PathMatch::Prefix(path) => {
-                    let node = tree.node(path);
-                    &mut tree.nodes[node].prefix
-                }
-            };
-            list.push(entry);
+            }
         }
-        for node in &mut tree.nodes {
-            // Stable: equals keep the order of the snapshot.
-            let more_first = |e: &Arc<RouteEntry>| std::cmp::Reverse(e.conditions.count());
-            node.exact.sort_by_key(more_first);
-            node.prefix.sort_by_key(more_first);
+        compiled.tree.sort();
+        if let Some(tree) = &mut compiled.any_case {
+            tree.sort();
         }
-        tree.patterns.sort_by_key(|(pattern, entry)| {
+        compiled.patterns.sort_by_key(|(pattern, entry)| {
             let length = pattern.as_str().len();
             std::cmp::Reverse((length, entry.conditions.count()))
         });
-        tree
-    }
-
-    fn node(&mut self, path: &str) -> usize {
-        let mut at = 0;
-        for element in elements(path) {
-            at = match self.child(at, element) {
-                Ok(child) => child,
-                Err(place) => {
-                    let child = self.nodes.len();
-                    self.nodes.push(Node {
-                        parent: at,
-                        ..Node::default()
-                    });
-                    self.nodes[at]
-                        .children
-                        .insert(place, (element.into(), child));
-                    child
-                }
-            };
-        }
-        at
-    }
-
-    fn child(&self, at: usize, element: &str) -> Result<usize, usize> {
-        let children = &self.nodes[at].children;
-        children
-            .binary_search_by(|(name, _)| (**name).cmp(element))
-            .map(|found| children[found].1)
+        compiled
     }
 
     /// The most specific route for `path` that `matches` accepts.
@@ -165,20 +123,17 @@ impl HostRoutes {
         path: &str,
         matches: impl Fn(&RouteEntry) -> bool,
     ) -> Option<&Arc<RouteEntry>> {
-        let mut at = 0;
-        let mut whole = true;
-        for element in elements(path) {
-            match self.child(at, element) {
-                Ok(child) => at = child,
-                Err(_) => {
-                    whole = false;
-                    break;
-                }
-            }
+        let way = self.tree.walk(path);
+        // Only a host that has such routes pays for the other spelling.
+        let any_case = self.any_case.as_deref().map(|tree| {
+            let way = tree.walk(&path.to_ascii_lowercase());
+            (tree, way)
+        });
+        if let Some(found) = self.tree.exact(way, &matches) {
+            return Some(found);
         }
-        let first = |list: &'_ [Arc<RouteEntry>]| list.iter().position(|e| matches(e));
-        if whole && let Some(found) = first(&self.nodes[at].exact) {
-            return self.nodes[at].exact.get(found);
+        if let Some(found) = any_case.and_then(|(tree, way)| tree.exact(way, &matches)) {
+            return Some(found);
         }
         let mut patterns = self.patterns.iter();
         let matching = |(pattern, entry): &&(Pattern, Arc<RouteEntry>)| {
@@ -187,16 +142,14 @@ impl HostRoutes {
         if let Some((_, found)) = patterns.find(matching) {
             return Some(found);
         }
-        loop {
-            let node = &self.nodes[at];
-            if let Some(found) = first(&node.prefix) {
-                return node.prefix.get(found);
-            }
-            if at == 0 {
-                return None;
-            }
-            at = node.parent;
-        }
+        let found = self.tree.prefix(way, &matches);
+        let other = any_case.and_then(|(tree, way)| tree.prefix(way, &matches));
+        let longer = match (&found, &other) {
+            (Some((depth, _)), Some((other_depth, _))) if other_depth > depth => other,
+            (None, _) => other,
+            (Some(_), _) => found,
+        };
+        longer.map(|(_, entry)| entry)
     }
 }
 
@@ -242,8 +195,4 @@ impl ForwardEntry {
             },
         })
     }
-}
-
-fn elements(path: &str) -> impl Iterator<Item = &str> {
-    path.strip_prefix('/').unwrap_or(path).split('/')
 }

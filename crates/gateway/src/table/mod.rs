@@ -13,6 +13,7 @@ mod compile;
 mod conditions;
 mod host;
 mod route;
+mod tree;
 
 pub use compile::ApplyReport;
 pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry};

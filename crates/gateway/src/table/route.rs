@@ -8,6 +8,10 @@ use std::sync::Arc;
 pub struct RequestHead<'a, H> {
     /// The host in lower case, without port and trailing dot.
     pub host: &'a str,
+    /// Host as the client sent it.
+    pub authority: &'a [u8],
+    /// `https` or `http`: how the client, or a proxy that is trusted, was asked.
+    pub scheme: &'a str,
     /// The path in normal form ([`tidegate_model::normalise_path`]), without query.
     pub path: &'a str,
     /// The method as written.
@@ -28,7 +32,7 @@ pub trait HeaderLookup {
 ///
 /// The most specific host decides: exact, then wildcard, then any. Within it, an exact path goes before regular
 /// expressions, the longer of these before the shorter, these before prefixes, and a longer prefix before a shorter
-/// one; for one path more conditions go before fewer. If none of its paths
+/// one; a path that minds the case goes before the same one that does not; for one path more conditions go before fewer. If none of its paths
 /// match, the routes for any host are asked, which hold the default backend; a wildcard host is not asked
 /// after an exact one (as ingress-nginx does it, which chooses the server by host alone).
 pub fn route<'t, H: HeaderLookup>(

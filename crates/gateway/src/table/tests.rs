@@ -11,10 +11,11 @@ impl HeaderLookup for &[(&str, &str)] {
     }
 }
 
-/// `/a` is a prefix, `=/a` exact, `~/a` a regular expression, `/a?h=v` needs the header `h: v`; the action is `Respond`, the id tells
+/// `/a` is a prefix, `=/a` exact, `^/a` a prefix in any case, `^=/a` exact in any case, `~/a` a regular expression, `/a?h=v` needs the header `h: v`; the action is `Respond`, the id tells
 /// routes apart.
 fn rule(text: &str) -> Route {
     let (path, header) = text.split_once('?').unwrap_or((text, ""));
+    let (path, ignore_case) = path.strip_prefix('^').map_or((path, false), |p| (p, true));
     let path = match (path.strip_prefix('='), path.strip_prefix('~')) {
         (Some(exact), _) => PathMatch::exact(exact).unwrap(),
         (None, Some(regex)) => PathMatch::regex(regex).unwrap(),
@@ -24,6 +25,7 @@ fn rule(text: &str) -> Route {
         .split_once('=')
         .map(|(name, value)| equals(name, value));
     Route {
+        ignore_case,
         headers: headers.into_iter().collect(),
         ..Route::new(RouteId(text.to_owned()), path, Action::Respond(204))
     }
@@ -59,6 +61,8 @@ fn found<'t>(
 ) -> Option<&'t str> {
     let head = RequestHead {
         host,
+        authority: b"",
+        scheme: "http",
         path,
         method: b"GET",
         query: b"",
@@ -212,6 +216,8 @@ fn method_query_and_cookies_decide_as_headers_do() {
         let headers: &[(&str, &str)] = &[("cookie", cookies)];
         let head = RequestHead {
             host: "a",
+            authority: b"",
+            scheme: "http",
             path: "/x",
             method: method.as_bytes(),
             query: query.as_bytes(),
@@ -232,6 +238,125 @@ fn method_query_and_cookies_decide_as_headers_do() {
     check("GET", "", "xstage=beta", "plain");
     check("GET", "?a+b=1%202", "stage=beta;x", "two");
     check("GET", "?a%2", "", "plain");
+}
+
+#[test]
+fn a_route_that_ignores_case_comes_after_its_like_that_minds_it() {
+    let table = compiled(&[(
+        "a.example.com",
+        &[
+            "/",
+            "/shop",
+            "^/Shop/CART",
+            "^/shop",
+            "^=/Shop/Exact",
+            "=/shop/EXACT",
+            "/shop/cart/x",
+            "~/rx",
+            "^/rx/deep",
+        ],
+    )]);
+    let check = |path: &str, expect: &str| {
+        assert_eq!(
+            found(&table, "a.example.com", path, &[]),
+            Some(expect),
+            "{path}"
+        );
+    };
+    check("/shop", "/shop");
+    check("/SHOP", "^/shop");
+    check("/SHOP/other", "^/shop");
+    check("/shop/cart", "^/Shop/CART");
+    check("/shop/cArT/y", "^/Shop/CART");
+    check("/shop/cart/x", "/shop/cart/x");
+    check("/shop/cart/X", "^/Shop/CART");
+    check("/shop/EXACT", "=/shop/EXACT");
+    check("/shop/exact", "^=/Shop/Exact");
+    check("/shop/exact/", "/shop");
+    check("/shops", "/");
+    // Regular expressions go before prefixes.
+    check("/rx/deep", "~/rx");
+    check("/RX/deep", "^/rx/deep");
+}
+
+#[test]
+fn pseudo_headers_are_those_of_any_version() {
+    let mut snapshot = Snapshot::empty(Generation(1));
+    let conditional = |id: &str, name: &str, value: ValueMatch| {
+        let mut route = rule("/");
+        route.id = RouteId(id.to_owned());
+        let name = name.to_owned();
+        route.pseudo_headers = vec![FieldMatch { name, value }];
+        route
+    };
+    let regex = |text: &str| ValueMatch::Regex(tidegate_model::Pattern::new(text).unwrap());
+    let routes = vec![
+        conditional("path", "path", ValueMatch::Prefix("/x?a=".to_owned())),
+        conditional("whole", "path", ValueMatch::AnyOf(vec!["/only".to_owned()])),
+        conditional("method", "method", regex("^(PUT|POST)$")),
+        conditional(
+            "authority",
+            "authority",
+            ValueMatch::AnyOf(vec!["a:81".to_owned()]),
+        ),
+        conditional(
+            "scheme",
+            "scheme",
+            ValueMatch::AnyOf(vec!["https".to_owned()]),
+        ),
+        rule("/"),
+    ];
+    snapshot.hosts.insert(HostPattern::Any, routes.into());
+    assert_eq!(snapshot.validate(), Ok(()));
+    let table = Table::compile(&Arc::new(snapshot), None, &HealthTable::new()).0;
+    let check =
+        |method: &str, authority: &str, scheme: &str, target: (&str, &str), expect: &str| {
+            let headers: &[(&str, &str)] = &[];
+            let head = RequestHead {
+                host: "a",
+                authority: authority.as_bytes(),
+                scheme,
+                path: target.0,
+                method: method.as_bytes(),
+                query: target.1.as_bytes(),
+                headers: &headers,
+            };
+            let entry = route(&table, &head).unwrap();
+            assert_eq!(
+                entry.id.0, expect,
+                "{method} {scheme} {authority} {target:?}"
+            );
+        };
+    check("GET", "a", "http", ("/x", "?a=1"), "path");
+    check("GET", "a", "http", ("/x", "?b=1"), "/");
+    check("GET", "a", "http", ("/only", ""), "whole");
+    check("GET", "a", "http", ("/only", "?"), "/");
+    check("POST", "a", "http", ("/x", ""), "method");
+    check("POSTED", "a", "http", ("/x", ""), "/");
+    check("GET", "a:81", "http", ("/x", ""), "authority");
+    check("GET", "a", "https", ("/x", ""), "scheme");
+}
+
+#[test]
+fn a_pseudo_header_that_no_request_has_is_refused() {
+    let mut route = rule("/");
+    let value = ValueMatch::Prefix("x".to_owned());
+    route.pseudo_headers = vec![FieldMatch {
+        name: "status".to_owned(),
+        value,
+    }];
+    let mut snapshot = Snapshot::empty(Generation(1));
+    snapshot.hosts.insert(HostPattern::Any, vec![route].into());
+    let text = snapshot.validate().unwrap_err().to_string();
+    assert!(
+        text.contains("pseudo_headers: \"status\" is none of authority"),
+        "{text}"
+    );
+    let mut route = rule("~/a");
+    route.ignore_case = true;
+    snapshot.hosts.insert(HostPattern::Any, vec![route].into());
+    let text = snapshot.validate().unwrap_err().to_string();
+    assert!(text.contains("ignore_case"), "{text}");
 }
 
 #[test]
@@ -261,6 +386,8 @@ fn shares_of_a_split_follow_the_weights() {
     let headers: &[(&str, &str)] = &[];
     let head = RequestHead {
         host: "a",
+        authority: b"",
+        scheme: "http",
         path: "/",
         method: b"GET",
         query: b"",
