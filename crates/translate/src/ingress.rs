@@ -203,6 +203,9 @@ impl<'a> Mine<'a> {
 
     /// The paths that can be served, in the order they are written.
     pub(crate) fn candidates(&self, diagnostics: &mut Sink) -> Vec<Candidate<'a>> {
+        if self.annotations.unmatched {
+            return Vec::new();
+        }
         let rules = self
             .ingress
             .spec
@@ -261,9 +264,13 @@ impl<'a> Mine<'a> {
         let matched = match path.path_type.as_str() {
             "Exact" => PathMatch::exact(text),
             "Prefix" | "ImplementationSpecific" if self.is_regex(text) => {
+                let case = match self.annotations.conditions.ignore_case {
+                    true => "(?i)",
+                    false => "",
+                };
                 match self.annotations.paths.whole {
-                    true => PathMatch::regex(&format!("(?:{text})$")),
-                    false => PathMatch::regex(text),
+                    true => PathMatch::regex(&format!("{case}(?:{text})$")),
+                    false => PathMatch::regex(&format!("{case}{text}")),
                 }
             }
             "Prefix" => PathMatch::prefix(text),
@@ -324,12 +331,11 @@ impl<'a> Mine<'a> {
         if let Some(redirect) = &self.annotations.redirect {
             return Action::Redirect(redirect.clone());
         }
+        if let Some(destinations) = &self.annotations.destinations {
+            return self.split(destinations, backends, diagnostics);
+        }
         match self.backend(backend, field, backends, diagnostics) {
-            Some(id) => Action::Forward(Forward {
-                fallback: self.fallback.clone().filter(|fallback| *fallback != id),
-                backend: id,
-                placement: self.placement.clone(),
-            }),
+            Some(id) => Action::Forward(self.forward(id)),
             None => match &self.fallback {
                 Some(fallback) => Action::Forward(Forward {
                     backend: fallback.clone(),
@@ -338,6 +344,17 @@ impl<'a> Mine<'a> {
                 }),
                 None => Action::Respond(503),
             },
+        }
+    }
+
+    pub(crate) fn forward(&self, backend: BackendId) -> Forward {
+        Forward {
+            fallback: self
+                .fallback
+                .clone()
+                .filter(|fallback| *fallback != backend),
+            backend,
+            placement: self.placement.clone(),
         }
     }
 
@@ -350,10 +367,7 @@ impl<'a> Mine<'a> {
         diagnostics: &mut Sink,
     ) -> Option<BackendId> {
         let object = &self.object;
-        let instead = match &self.fallback {
-            Some(_) => "default-backend serves instead",
-            None => "requests are answered 503",
-        };
+        let instead = self.instead();
         if backend.resource.is_some() {
             let text = format!("only Services can be backends; {instead}");
             diagnostics.error(object, format!("{field}.resource"), Reason::Refused, text);
@@ -396,7 +410,33 @@ impl<'a> Mine<'a> {
             name: service.name.clone(),
             port,
         };
-        match backends.resolve(self.class, object, &wanted) {
+        let fields = [
+            format!("{field}.service.name"),
+            format!("{field}.service.port"),
+        ];
+        self.service(&wanted, &fields, instead, backends, diagnostics)
+    }
+
+    /// What happens to requests that have no backend.
+    fn instead(&self) -> &'static str {
+        match &self.fallback {
+            Some(_) => "default-backend serves instead",
+            None => "requests are answered 503",
+        }
+    }
+
+    /// The backend of a Service port, or a diagnostic on why there is none: at the first field what concerns the name,
+    /// at the second what concerns the port.
+    pub(crate) fn service(
+        &self,
+        wanted: &ServiceRef,
+        [name_field, port_field]: &[String; 2],
+        instead: &str,
+        backends: &mut Backends<'_>,
+        diagnostics: &mut Sink,
+    ) -> Option<BackendId> {
+        let object = &self.object;
+        match backends.resolve(self.class, object, wanted) {
             Resolved::Backend {
                 id,
                 without_port,
@@ -409,12 +449,7 @@ impl<'a> Mine<'a> {
                         quote(&wanted.name),
                         wanted.port
                     );
-                    diagnostics.warning(
-                        object,
-                        format!("{field}.service.port"),
-                        Reason::InvalidBackend,
-                        text,
-                    );
+                    diagnostics.warning(object, port_field.clone(), Reason::InvalidBackend, text);
                 }
                 for cluster in without_port {
                     let text = format!(
@@ -422,12 +457,7 @@ impl<'a> Mine<'a> {
                         quote(&wanted.name),
                         wanted.port
                     );
-                    diagnostics.warning(
-                        object,
-                        format!("{field}.service.port"),
-                        Reason::PortNotFound,
-                        text,
-                    );
+                    diagnostics.warning(object, port_field.clone(), Reason::PortNotFound, text);
                 }
                 Some(id)
             }
@@ -437,12 +467,7 @@ impl<'a> Mine<'a> {
                     quote(&wanted.name),
                     quote(&wanted.port.to_string())
                 );
-                diagnostics.error(
-                    object,
-                    format!("{field}.service.port"),
-                    Reason::PortNotFound,
-                    text,
-                );
+                diagnostics.error(object, port_field.clone(), Reason::PortNotFound, text);
                 None
             }
             Resolved::NoService { unseen } => {
@@ -451,14 +476,13 @@ impl<'a> Mine<'a> {
                     quote(&wanted.name),
                     wanted.namespace
                 );
-                let field = format!("{field}.service.name");
                 if unseen.is_empty() {
-                    diagnostics.error(object, field, Reason::ServiceNotFound, text);
+                    diagnostics.error(object, name_field, Reason::ServiceNotFound, text);
                 } else {
                     // Unknown is not absent: one of these clusters may well have it.
                     let names: Vec<&str> = unseen.iter().map(|c| c.as_str()).collect();
                     text.push_str(&format!(" (not seen yet: {})", names.join(", ")));
-                    diagnostics.note(object, field, Reason::ServiceNotFound, text);
+                    diagnostics.note(object, name_field, Reason::ServiceNotFound, text);
                 }
                 None
             }

@@ -12,9 +12,11 @@
 //! what another object gets. How fresh a member's objects are never changes endpoints, because what
 //! cannot be seen is not known to be gone.
 
+mod alias;
 mod annotation;
 mod backend;
 mod class;
+mod destination;
 mod diagnostic;
 mod fleet;
 mod ingress;

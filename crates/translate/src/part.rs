@@ -5,7 +5,7 @@ use crate::class::Classes;
 use crate::fleet::{Fleet, ServiceName};
 use crate::policy::Policies;
 use crate::tls::Secrets;
-use crate::{Diagnostic, ObjectRef, WorldView, diagnostic, ingress, routes, tls};
+use crate::{Diagnostic, ObjectRef, WorldView, alias, diagnostic, ingress, routes, tls};
 use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,9 +56,10 @@ impl<'a> Context<'a> {
         let mut diagnostics = diagnostic::Sink::default();
         let mut backends = Backends::new(&self.fleet, &self.policies);
         let ours = ingress::ours(ingresses, &self.classes, &mut backends, &mut diagnostics);
-        let routes = routes::compile(&ours, &mut backends, &mut diagnostics);
+        let mut routes = routes::compile(&ours, &mut backends, &mut diagnostics);
+        let aliases = alias::compile(&ours, &mut routes, &mut diagnostics);
         let mut part = Part::default();
-        tls::compile(&self.secrets, &ours, &mut part, &mut diagnostics);
+        tls::compile(&self.secrets, &ours, &aliases, &mut part, &mut diagnostics);
         let mut owned: BTreeMap<_, Vec<_>> = ours
             .iter()
             .map(|mine| (Arc::new(mine.object.clone()), Vec::new()))

@@ -1,6 +1,6 @@
 //! All Ingresses together: who owns which host and path, and in which order routes are tried.
 
-use crate::annotation::{self, Canary, CanaryRole, Field, Selector};
+use crate::annotation::{self, Canary, CanaryRole, Conditions, Field, Selector};
 use crate::backend::Backends;
 use crate::diagnostic::Sink;
 use crate::ingress::{Candidate, Mine};
@@ -11,7 +11,8 @@ use tidegate_model::{Action, Forward, HostPattern, PathMatch, Route, RouteId, Sh
 /// The routes of all hosts, each with the Ingresses it comes from: a canary by weight shares the route of its main one.
 pub(crate) type Routes = BTreeMap<HostPattern, Vec<(Vec<ObjectRef>, Route)>>;
 
-type Place = (HostPattern, PathMatch);
+/// What one Ingress only may have.
+type Place = (HostPattern, PathMatch, Conditions);
 
 /// `ours` are the Ingresses of our classes, the oldest first.
 pub(crate) fn compile(
@@ -68,7 +69,8 @@ impl Table {
     /// An ordinary Ingress: the oldest owner of a host and path keeps it.
     fn add_rules(&mut self, mine: &Mine<'_>, backends: &mut Backends<'_>, diagnostics: &mut Sink) {
         for candidate in mine.candidates(diagnostics) {
-            let place = (candidate.host.clone(), candidate.path.clone());
+            let conditions = mine.annotations.conditions.clone();
+            let place = (candidate.host.clone(), candidate.path.clone(), conditions);
             if let Some((owner, _)) = self.rules.get(&place) {
                 conflict(mine, &candidate, owner, diagnostics);
                 continue;
@@ -79,10 +81,11 @@ impl Table {
                 self.closed.insert(place.clone());
             }
             let filters = mine.filters(&candidate.path, diagnostics);
-            let route = Route {
+            let mut route = Route {
                 filters,
                 ..Route::new(candidate.id, candidate.path, action)
             };
+            mine.annotations.conditions.apply(&mut route);
             self.rules.insert(place, (mine.object.clone(), route));
         }
         self.add_app_root(mine, diagnostics);
@@ -90,11 +93,13 @@ impl Table {
 
     /// `app-root`: the root of each of its hosts is redirected.
     fn add_app_root(&mut self, mine: &Mine<'_>, diagnostics: &mut Sink) {
-        let Some(path) = &mine.annotations.app_root else {
+        let Some(root) = &mine.annotations.app_root else {
             return;
         };
         for candidate in mine.candidates(&mut Sink::default()) {
-            let place = (candidate.host, PathMatch::Exact("/".to_owned()));
+            let conditions = mine.annotations.conditions.clone();
+            let path = PathMatch::Exact("/".to_owned());
+            let place = (candidate.host, path, conditions);
             match self.rules.get(&place) {
                 Some((owner, _)) if *owner == mine.object => {}
                 Some((owner, _)) => diagnostics.error(
@@ -105,7 +110,8 @@ impl Table {
                 ),
                 None => {
                     let id = format!("{}/{}#root", mine.object.namespace, mine.object.name);
-                    let mut route = annotation::app_root(RouteId(id), path.clone());
+                    let mut route = annotation::app_root(RouteId(id), root.clone());
+                    mine.annotations.conditions.apply(&mut route);
                     route.filters.access = mine.annotations.filters.access.clone();
                     route.filters.https_redirect = mine.annotations.filters.https_redirect;
                     self.rules.insert(place, (mine.object.clone(), route));
@@ -123,6 +129,13 @@ impl Table {
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
     ) {
+        if let Some(key) = &mine.annotations.header_edit
+            && canary.selectors.is_empty()
+        {
+            let text = "a canary by weight shares the route of the main Ingress, so it changes no headers by itself";
+            let field = format!("metadata.annotations[{key}]");
+            diagnostics.warning(&mine.object, field, Reason::NoEffect, text.to_owned());
+        }
         for candidate in mine.candidates(diagnostics) {
             let Some((place, main)) = self.main(mine, &candidate) else {
                 diagnostics.error(
@@ -140,6 +153,7 @@ impl Table {
             let Some(id) = mine.backend(candidate.backend, &field, backends, diagnostics) else {
                 continue;
             };
+            let first = main.action.forwards().next();
             let closed = mine.annotations.closed || self.closed.contains(&place);
             let action = match &main.action {
                 Action::Respond(status) if closed => Action::Respond(*status),
@@ -149,11 +163,15 @@ impl Table {
                     forward(mine, id, Some(normal.backend.clone()))
                 }
                 Action::Forward(normal) => forward(mine, id, normal.fallback.clone()),
-                Action::Split(_) | Action::Respond(_) => forward(mine, id, None),
+                Action::Split(_) => {
+                    let normal = first.map(|normal| normal.backend.clone());
+                    forward(mine, id.clone(), normal.filter(|normal| *normal != id))
+                }
+                Action::Respond(_) => forward(mine, id, None),
             };
             if let (Some((weight, total)), Action::Forward(forward)) = (canary.weight, &action)
                 && weight > 0
-                && matches!(main.action, Action::Forward(_))
+                && first.is_some()
             {
                 self.weighted
                     .entry(place.clone())
@@ -166,9 +184,9 @@ impl Table {
                     });
             }
             let mut taken = Route {
-                path: main.path.clone(),
-                filters: main.filters.clone(),
-                ..Route::new(candidate.id.clone(), candidate.path.clone(), action)
+                id: candidate.id.clone(),
+                action,
+                ..main.clone()
             };
             let own = &mine.annotations.filters;
             taken.filters.request_headers = own.request_headers.clone();
@@ -195,23 +213,30 @@ impl Table {
         }
     }
 
-    /// The route that a canary's path belongs to. Its main Ingress may read the same text as a regular expression.
+    /// The route that a canary's path belongs to. Its main Ingress may read the same text as a regular expression. A
+    /// canary that asks for conditions belongs to a route that asks for the same, another to the one with the fewest.
     fn main(&self, mine: &Mine<'_>, candidate: &Candidate<'_>) -> Option<(Place, Route)> {
         let text = candidate.path.as_str();
         let forms = [
             Some(candidate.path.clone()),
             PathMatch::regex(text).ok(),
             PathMatch::regex(&format!("(?:{text})$")).ok(),
+            PathMatch::regex(&format!("(?i){text}")).ok(),
+            PathMatch::regex(&format!("(?i)(?:{text})$")).ok(),
         ];
-        let found = forms.into_iter().flatten().find_map(|path| {
-            let place = (candidate.host.clone(), path);
-            let (owner, route) = self.rules.get(&place)?;
-            Some((place, owner, route))
-        });
-        // Taking requests from another namespace's route would need that namespace's grant.
-        let (place, _, route) =
-            found.filter(|(_, owner, _)| owner.namespace == mine.object.namespace)?;
-        Some((place, route.clone()))
+        let own = &mine.annotations.conditions;
+        let (place, (_, route)) = forms.into_iter().flatten().find_map(|path| {
+            let first = (candidate.host.clone(), path, Conditions::default());
+            let mut there = self
+                .rules
+                .range(first.clone()..)
+                .take_while(|(place, _)| (&place.0, &place.1) == (&first.0, &first.1));
+            there.find(|(place, (owner, _))| {
+                // Taking requests from another namespace's route would need that namespace's grant.
+                owner.namespace == mine.object.namespace && (own.is_empty() || *own == place.2)
+            })
+        })?;
+        Some((place.clone(), route.clone()))
     }
 
     /// `spec.defaultBackend`: what no rule matches, on the Ingress's own hosts and on all others.
@@ -229,10 +254,14 @@ impl Table {
         let action = mine.action(backend, field, backends, diagnostics);
         let id = format!("{}/{}#default", mine.object.namespace, mine.object.name);
         let path = PathMatch::Prefix("/".to_owned());
-        let route = Route {
+        if mine.annotations.unmatched {
+            return;
+        }
+        let mut route = Route {
             filters: mine.annotations.filters.clone(),
             ..Route::new(RouteId(id), path, action)
         };
+        mine.annotations.conditions.apply(&mut route);
         let rules = spec.and_then(|spec| spec.rules.as_ref());
         let mut hosts: BTreeSet<HostPattern> = rules
             .into_iter()
@@ -241,7 +270,8 @@ impl Table {
             .collect();
         hosts.insert(HostPattern::Any);
         for host in hosts {
-            let place = (host.clone(), route.path.clone());
+            let conditions = mine.annotations.conditions.clone();
+            let place = (host.clone(), route.path.clone(), conditions);
             let owner = self.rules.get(&place).or_else(|| self.defaults.get(&host));
             match owner {
                 // Rules go before default backends, and an Ingress may have both.
@@ -261,8 +291,10 @@ impl Table {
 
     /// Per host: the most specific path first, canaries before the route they belong to.
     fn finish(mut self) -> Routes {
+        let mut ordered: Vec<_> = self.rules.into_iter().collect();
+        ordered.sort_by_cached_key(|(place, _)| rank(place));
         let mut hosts = Routes::new();
-        for (place, (owner, mut route)) in self.rules {
+        for (place, (owner, mut route)) in ordered {
             let routes = hosts.entry(place.0.clone()).or_default();
             let canaries = self.canaries.remove(&place).unwrap_or_default();
             routes.extend(
@@ -276,10 +308,6 @@ impl Table {
             share(&mut route, weighted);
             routes.push((owners, route));
         }
-        for routes in hosts.values_mut() {
-            // Stable: what stands together for one path stays in its order.
-            routes.sort_by(|(_, a), (_, b)| rank(&a.path).cmp(&rank(&b.path)));
-        }
         for (host, (owner, route)) in self.defaults {
             hosts.entry(host).or_default().push((vec![owner], route));
         }
@@ -290,31 +318,47 @@ impl Table {
 /// Gives canaries their parts of a route's requests. Parts are of one whole, the largest that any of them names; what
 /// they leave is for the route itself.
 fn share(route: &mut Route, canaries: Vec<Weighted>) {
-    let Action::Forward(normal) = &route.action else {
-        return;
+    let normal = match &route.action {
+        Action::Forward(normal) => vec![Share {
+            weight: 1,
+            forward: normal.clone(),
+        }],
+        Action::Split(normal) => normal.clone(),
+        Action::Redirect(_) | Action::Respond(_) => return,
     };
     let Some(total) = canaries.iter().map(|canary| canary.total).max() else {
         return;
     };
     let mut rest = total;
-    let mut shares = Vec::new();
+    let mut parts = Vec::new();
     for canary in canaries {
         let part = u64::from(canary.weight) * u64::from(total) / u64::from(canary.total);
         let weight = u32::try_from(part).unwrap_or(total).min(rest);
         rest -= weight;
-        shares.push(Share {
-            weight,
-            forward: canary.forward,
-        });
+        parts.push((weight, canary.forward));
     }
-    shares.insert(
-        0,
-        Share {
-            weight: rest,
-            forward: normal.clone(),
-        },
-    );
-    route.action = Action::Split(shares);
+    let whole: u64 = normal.iter().map(|share| u64::from(share.weight)).sum();
+    let normal = normal
+        .into_iter()
+        .map(|share| (u64::from(share.weight) * u64::from(rest), share.forward));
+    let canaries = parts
+        .into_iter()
+        .map(|(weight, forward)| (u64::from(weight) * whole, forward));
+    route.action = Action::Split(shares(normal.chain(canaries).collect()));
+}
+
+/// Parts as weights, which have fewer bits; none that is above zero becomes zero.
+fn shares(parts: Vec<(u64, Forward)>) -> Vec<Share> {
+    let largest = parts.iter().map(|(part, _)| *part).max().unwrap_or(0);
+    let bits = (u64::BITS - largest.leading_zeros()).saturating_sub(u32::BITS);
+    let weight = |part: u64| u32::try_from((part >> bits).max(part.min(1))).unwrap_or(u32::MAX);
+    parts
+        .into_iter()
+        .map(|(part, forward)| Share {
+            weight: weight(part),
+            forward,
+        })
+        .collect()
 }
 
 fn selected(mut route: Route, selector: &Selector) -> Route {
@@ -331,13 +375,26 @@ fn same_conditions(a: &Route, b: &Route) -> bool {
     (&a.headers, &a.query, &a.cookies) == (&b.headers, &b.query, &b.cookies)
 }
 
-fn rank(path: &PathMatch) -> (u8, std::cmp::Reverse<usize>, &str) {
+/// The order in which places are asked: by path, then those that ask for more. Gateways count conditions themselves;
+/// among equally many a method goes before headers and these before the query.
+fn rank(place: &Place) -> impl Ord + use<> {
+    let (host, path, conditions) = place;
     let kind = match path {
         PathMatch::Exact(_) => 0,
         PathMatch::Regex(_) => 1,
         PathMatch::Prefix(_) => 2,
     };
-    (kind, std::cmp::Reverse(path.as_str().len()), path.as_str())
+    let headers = conditions.headers.len() + conditions.pseudo_headers.len();
+    (
+        host.clone(),
+        kind,
+        std::cmp::Reverse(path.as_str().len()),
+        path.as_str().to_owned(),
+        conditions.ignore_case,
+        conditions.methods.is_empty(),
+        std::cmp::Reverse((headers, conditions.query.len())),
+        conditions.clone(),
+    )
 }
 
 fn forward(

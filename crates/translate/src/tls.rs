@@ -1,5 +1,6 @@
 //! Which host shows which certificate: `spec.tls` of Ingresses and the Secrets it names.
 
+use crate::alias::{Alias, Aliases};
 use crate::diagnostic::{Sink, quote};
 use crate::ingress::Mine;
 use crate::part::Part;
@@ -25,10 +26,11 @@ impl<'a> Secrets<'a> {
 }
 
 /// Fills in `tls` and `certificates` of `part`. `ours` are the Ingresses of our classes, the oldest first: the
-/// first one that names a host has it, as with paths.
+/// first one that names a host has it, as with paths. An alias shows the certificate of its host.
 pub(crate) fn compile(
     secrets: &Secrets<'_>,
     ours: &[Mine<'_>],
+    aliases: &Aliases,
     part: &mut Part,
     diagnostics: &mut Sink,
 ) {
@@ -42,6 +44,9 @@ pub(crate) fn compile(
         for (i, entry) in entries.into_iter().flatten().enumerate() {
             table.add(mine, entry, &format!("spec.tls[{i}]"), diagnostics);
         }
+    }
+    for (host, alias) in aliases {
+        table.add_alias(host, alias, diagnostics);
     }
     for (host, (_, secret)) in table.owners {
         let Some((id, certificate)) = secret.and_then(shown) else {
@@ -100,6 +105,26 @@ impl<'a> Table<'a> {
                 }
             }
         }
+    }
+
+    /// Further hosts show what the host they belong to does, unless they are named themselves.
+    fn add_alias(&mut self, host: &HostPattern, alias: &Alias, diagnostics: &mut Sink) {
+        if self.owners.contains_key(host) {
+            return;
+        }
+        let Some((_, Some(secret))) = self.owners.get(&alias.of) else {
+            return;
+        };
+        let secret = *secret;
+        if secret.problem.is_none() && !secret.covers(host) {
+            let text = format!(
+                "the certificate in Secret {} is for {} but not for {host}: clients will refuse it over HTTPS",
+                secret.name, alias.of
+            );
+            diagnostics.warning(&alias.owner, &alias.field, Reason::BadCertificate, text);
+        }
+        let owner = alias.owner.clone();
+        self.owners.insert(host.clone(), (owner, Some(secret)));
     }
 
     fn secret(

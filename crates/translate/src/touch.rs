@@ -20,5 +20,6 @@ pub(crate) fn hosts(ingress: &Ingress) -> BTreeSet<HostPattern> {
         .chain(named.flatten().map(String::as_str));
     // One that cannot be read has no routes.
     hosts.extend(texts.filter_map(|text| HostPattern::parse(text).ok()));
+    hosts.extend(crate::annotation::possible_hosts(ingress));
     hosts
 }

@@ -1,14 +1,20 @@
 //! Annotations of Ingresses: one typed table says what each means today.
 
 mod canary;
+mod destination;
 pub mod document;
 mod filters;
+mod hosts;
 mod kind;
+mod matching;
 pub(crate) mod table;
 mod value;
 
 pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
+pub(crate) use destination::Destinations;
 pub(crate) use filters::{Paths, app_root};
+pub(crate) use hosts::{other_www, possible as possible_hosts};
+pub(crate) use matching::Conditions;
 
 use self::table::{Row, Spelling};
 use crate::backend::ServiceRef;
@@ -43,7 +49,7 @@ pub(crate) enum State {
     Refused,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Feature {
     Allowlist,
     AppRoot,
@@ -69,19 +75,32 @@ pub(crate) enum Feature {
     CorsOrigin,
     DefaultBackend,
     Denylist,
+    Destination,
     EnableCors,
+    ExactHeader,
+    ExactPseudo,
+    ExactQuery,
     ForceSslRedirect,
     ForwardedPrefix,
+    FromToWww,
     FullPathRegex,
+    IgnorePathCase,
     LimitAllowlist,
     LimitBurst,
     LimitRpm,
     LimitRps,
     LimitWhitelist,
+    MatchMethod,
     NextUpstream,
     PermanentRedirect,
     PermanentRedirectCode,
+    PrefixHeader,
+    PrefixPseudo,
+    PrefixQuery,
     ReadTimeout,
+    RegexHeader,
+    RegexPseudo,
+    RegexQuery,
     RequestHeaderAdd,
     RequestHeaderRemove,
     RequestHeaderUpdate,
@@ -91,6 +110,7 @@ pub(crate) enum Feature {
     RewritePath,
     RewriteTarget,
     SendTimeout,
+    ServerAlias,
     ServiceSubset,
     SslRedirect,
     SubsetLabels,
@@ -120,6 +140,14 @@ pub(crate) struct Annotations {
     pub(crate) app_root: Option<String>,
     /// Key of `ssl-redirect`, if that is on: it needs a certificate.
     pub(crate) ssl_redirect: Option<String>,
+    pub(crate) conditions: Conditions,
+    /// It is not known which requests it is for: it has no routes.
+    pub(crate) unmatched: bool,
+    /// In place of the backends of rules.
+    pub(crate) destinations: Option<Destinations>,
+    pub(crate) further_hosts: hosts::FurtherHosts,
+    /// Key of an annotation that changes headers, if there is one.
+    pub(crate) header_edit: Option<String>,
 }
 
 /// Reads the annotations of an Ingress. A bad value costs that annotation alone.
@@ -129,6 +157,7 @@ pub(crate) fn read(
     diagnostics: &mut Sink,
 ) -> Annotations {
     let mut found: HashMap<Feature, (&str, &str)> = HashMap::new();
+    let mut named: BTreeMap<(Feature, &str), (&str, &str)> = BTreeMap::new();
     let mut annotations = Annotations::default();
     for prefix in PREFIXES {
         for (key, value) in all.range(prefix.to_owned()..) {
@@ -153,9 +182,15 @@ pub(crate) fn read(
                 continue;
             }
             match row.state {
-                State::Works(feature) => {
-                    found.entry(feature).or_insert((key, value));
-                }
+                State::Works(feature) => match row.name.strip_suffix('*') {
+                    Some(stem) => {
+                        let field = &name[stem.len()..];
+                        named.entry((feature, field)).or_insert((key, value));
+                    }
+                    None => {
+                        found.entry(feature).or_insert((key, value));
+                    }
+                },
                 State::NotYet if asks_for_nothing(row, value) => {}
                 State::NotYet => {
                     let text = format!("{} has no effect yet", quote(value));
@@ -189,6 +224,7 @@ pub(crate) fn read(
     }
     let mut reader = Reader {
         found,
+        named,
         object,
         diagnostics,
     };
@@ -196,6 +232,13 @@ pub(crate) fn read(
     annotations.canary = reader.canary();
     reader.filters(&mut annotations);
     annotations.default_backend = reader.default_backend();
+    match reader.conditions() {
+        Ok(conditions) => annotations.conditions = conditions,
+        Err(matching::Unreadable) => annotations.unmatched = true,
+    }
+    annotations.destinations = reader.destinations();
+    annotations.further_hosts = reader.further_hosts();
+    annotations.header_edit = reader.header_edit();
     annotations
 }
 
@@ -216,11 +259,39 @@ fn cut(key: &str) -> &str {
 /// Reads the values of the features that work.
 struct Reader<'a> {
     found: HashMap<Feature, (&'a str, &'a str)>,
+    /// Of those whose key ends in a name, by that name.
+    named: BTreeMap<(Feature, &'a str), (&'a str, &'a str)>,
     object: &'a ObjectRef,
     diagnostics: &'a mut Sink,
 }
 
 impl<'a> Reader<'a> {
+    /// The annotations of a feature whose keys end in a name: that name, the key and the value.
+    fn named(&self, feature: Feature) -> Vec<(&'a str, &'a str, &'a str)> {
+        let of_feature = self.named.range((feature, "")..);
+        of_feature
+            .take_while(|((found, _), _)| *found == feature)
+            .map(|((_, name), (key, value))| (*name, *key, *value))
+            .collect()
+    }
+
+    fn header_edit(&self) -> Option<String> {
+        let mut keys: Vec<&str> = [
+            Feature::RequestHeaderAdd,
+            Feature::RequestHeaderUpdate,
+            Feature::RequestHeaderRemove,
+            Feature::ResponseHeaderAdd,
+            Feature::ResponseHeaderUpdate,
+            Feature::ResponseHeaderRemove,
+        ]
+        .into_iter()
+        .filter_map(|feature| self.text(feature))
+        .map(|(key, _)| key)
+        .collect();
+        keys.sort_unstable();
+        keys.first().map(|key| (*key).to_owned())
+    }
+
     fn refuse(&mut self, key: &str, value: &str, why: &str) {
         self.diagnostics.error(
             self.object,

@@ -58,7 +58,8 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::SubsetLabels);
         "destination", Own, Ingress, Lines, "",
             "Weighted Services in place of the backend, one a line", "代替后端的带权重 Service，每行一个",
-            NotYet;
+            ~ "Only Services of the same namespace, and no subsets; one that is missing leaves its part to the others", "只限同一命名空间的 Service，不支持子集；缺失的 Service 把份额留给其他",
+            Works(Feature::Destination);
     },
     group! { "Fallback", "后备";
         "default-backend", Both, Ingress, Service, "",
@@ -92,40 +93,44 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::UpstreamVhost);
         "match-method", Own, Ingress, Methods, "",
             "Routes match only these methods", "路由只匹配这些方法",
-            NotYet;
+            Works(Feature::MatchMethod);
         "ignore-path-case", Own, Ingress, Bool, "false",
             "Paths match in upper and lower case", "路径不区分大小写",
-            NotYet;
+            Works(Feature::IgnorePathCase);
         "exact-match-header-*", Own, Ingress, Text, "",
             "Routes match only when this header has the value", "仅当此请求头等于该值时路由才匹配",
-            NotYet;
+            Works(Feature::ExactHeader);
         "prefix-match-header-*", Own, Ingress, Text, "",
             "Routes match only when this header begins with the value", "仅当此请求头以该值开头时路由才匹配",
-            NotYet;
+            Works(Feature::PrefixHeader);
         "regex-match-header-*", Own, Ingress, Regex, "",
             "Routes match only when this header matches", "仅当此请求头匹配该正则时路由才匹配",
-            NotYet;
+            ~ "The expression must match the whole value", "正则须匹配整个值",
+            Works(Feature::RegexHeader);
         "exact-match-query-*", Own, Ingress, Text, "",
             "Routes match only when this query parameter has the value", "仅当此查询参数等于该值时路由才匹配",
-            NotYet;
+            Works(Feature::ExactQuery);
         "prefix-match-query-*", Own, Ingress, Text, "",
             "Routes match only when this query parameter begins with the value", "仅当此查询参数以该值开头时路由才匹配",
-            NotYet;
+            Works(Feature::PrefixQuery);
         "regex-match-query-*", Own, Ingress, Regex, "",
             "Routes match only when this query parameter matches", "仅当此查询参数匹配该正则时路由才匹配",
-            NotYet;
+            ~ "The expression must match the whole value", "正则须匹配整个值",
+            Works(Feature::RegexQuery);
         "exact-match-pseudo-header-*", Own, Ingress, Text, "",
-            "Routes match only when `method`, `path` or `authority` has the value", "仅当 `method`、`path` 或 `authority` 等于该值时路由才匹配",
-            NotYet;
+            "Routes match only when `method`, `scheme`, `path` or `authority` has the value", "仅当 `method`、`scheme`、`path` 或 `authority` 等于该值时路由才匹配",
+            Works(Feature::ExactPseudo);
         "prefix-match-pseudo-header-*", Own, Ingress, Text, "",
-            "Routes match only when `method`, `path` or `authority` begins with the value", "仅当 `method`、`path` 或 `authority` 以该值开头时路由才匹配",
-            NotYet;
+            "Routes match only when `method`, `scheme`, `path` or `authority` begins with the value", "仅当 `method`、`scheme`、`path` 或 `authority` 以该值开头时路由才匹配",
+            Works(Feature::PrefixPseudo);
         "regex-match-pseudo-header-*", Own, Ingress, Regex, "",
-            "Routes match only when `method`, `path` or `authority` matches", "仅当 `method`、`path` 或 `authority` 匹配该正则时路由才匹配",
-            NotYet;
+            "Routes match only when `method`, `scheme`, `path` or `authority` matches", "仅当 `method`、`scheme`、`path` 或 `authority` 匹配该正则时路由才匹配",
+            ~ "The expression must match the whole value", "正则须匹配整个值",
+            Works(Feature::RegexPseudo);
         "server-alias", Both, Domain, Hosts, "",
             "Further hosts with the same routes, TLS and policies", "拥有相同路由、TLS 与策略的其他主机名",
-            NotYet;
+            ~ "No regular expressions", "不支持正则表达式",
+            Works(Feature::ServerAlias);
     },
     group! { "Redirects", "重定向";
         "ssl-redirect", Both, Ingress, Bool, "",
@@ -155,7 +160,8 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::AppRoot);
         "from-to-www-redirect", Both, Domain, Bool, "false",
             "Sends the name with or without `www.` to the one that the Ingress has", "带或不带 `www.` 的主机名转到 Ingress 中所写的那个",
-            NotYet;
+            ~ "Not where the other name is the host of an Ingress or an alias", "若另一名称已是某 Ingress 的主机或别名，则不重定向",
+            Works(Feature::FromToWww);
         "relative-redirects", Both, Ingress, Bool, "false",
             "`Location` of the gateway's own redirects has no host", "网关自身重定向的 `Location` 不带主机",
             NotYet;
