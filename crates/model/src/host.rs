@@ -1,8 +1,8 @@
 //! Host patterns of routes, as Ingress and Gateway API define them.
 
+use crate::SharedText;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::Arc;
 
 /// Which hosts a set of routes serves.
 ///
@@ -12,9 +12,9 @@ use std::sync::Arc;
 #[serde(try_from = "String", into = "String")]
 pub enum HostPattern {
     /// This host.
-    Exact(Arc<str>),
+    Exact(SharedText),
     /// Any host of one label followed by a dot and this suffix.
-    Wildcard(Arc<str>),
+    Wildcard(SharedText),
     /// Every host; also requests whose host no other pattern matches.
     Any,
 }
@@ -57,7 +57,7 @@ impl HostPattern {
         if name.parse::<std::net::IpAddr>().is_ok() {
             return refuse("an IP address is not a host name");
         }
-        let name: Arc<str> = name.to_ascii_lowercase().into();
+        let name: SharedText = name.to_ascii_lowercase().into();
         if name.ends_with('.') {
             return refuse("a trailing dot is not allowed");
         }

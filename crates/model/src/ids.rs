@@ -1,13 +1,13 @@
 //! Names and counters. One newtype each, so that no bare string crosses a crate; a copy shares the text.
 
+use crate::SharedText;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::Arc;
 
 /// The name of a member cluster: an RFC 1123 label, at most 63 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ClusterName(Arc<str>);
+pub struct ClusterName(SharedText);
 
 /// One port of one Service name, merged over all clusters: `namespace/service:port`.
 ///
@@ -15,7 +15,7 @@ pub struct ClusterName(Arc<str>);
 /// stand for different numbers in different clusters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct BackendId(Arc<str>);
+pub struct BackendId(SharedText);
 
 /// Where a route comes from, for logs and explanations: `namespace/ingress#rule.path`. May be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,13 +128,13 @@ impl TryFrom<String> for BackendId {
 
 impl From<ClusterName> for String {
     fn from(name: ClusterName) -> Self {
-        name.0.as_ref().to_owned()
+        name.0.to_string()
     }
 }
 
 impl From<BackendId> for String {
     fn from(id: BackendId) -> Self {
-        id.0.as_ref().to_owned()
+        id.0.to_string()
     }
 }
 

@@ -29,6 +29,7 @@ mod route;
 mod settings;
 mod shared;
 mod snapshot;
+mod text;
 mod tls;
 
 pub use backend::{
@@ -52,6 +53,7 @@ pub use route::{
 pub use settings::{RetrySettings, Settings, Timeouts};
 pub use shared::SharedPart;
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
+pub use text::SharedText;
 pub use tls::{Certificate, CertificateId, PrivateKey};
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! Certificates that the gateway shows to clients.
 
-use crate::InvalidName;
+use crate::{InvalidName, SharedText};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::Arc;
 
 /// Names a certificate: `namespace/secret` where it comes from a Secret. Graphic ASCII, not empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CertificateId(Arc<str>);
+pub struct CertificateId(SharedText);
 
 /// A certificate with its chain and its key, as PEM text. Whether they fit together is checked by who reads
 /// them: this is text that was not looked into.
@@ -60,7 +59,7 @@ impl TryFrom<String> for CertificateId {
 
 impl From<CertificateId> for String {
     fn from(id: CertificateId) -> Self {
-        id.0.as_ref().to_owned()
+        id.0.to_string()
     }
 }
 

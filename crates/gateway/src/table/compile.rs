@@ -66,8 +66,8 @@ impl Hosts {
             HostPattern::Wildcard(name) => (&mut self.wildcard, name),
         };
         match routes {
-            Some(routes) => map.insert(Arc::clone(name), routes),
-            None => map.remove(name),
+            Some(routes) => map.insert(name.clone(), routes),
+            None => map.remove(&**name),
         };
     }
 }

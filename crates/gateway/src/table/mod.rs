@@ -23,7 +23,7 @@ pub use crate::choose::BackendState;
 use crate::tls::Certificates;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_model::{BackendId, Generation, Settings, Snapshot};
+use tidegate_model::{BackendId, Generation, Settings, SharedText, Snapshot};
 
 /// The compiled form of one snapshot. Immutable, but for the endpoints behind its backends.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub struct Table {
 /// All hosts; shared between tables while no route changes.
 #[derive(Clone, Debug, Default)]
 struct Hosts {
-    exact: HashMap<Arc<str>, Arc<HostRoutes>>,
-    wildcard: HashMap<Arc<str>, Arc<HostRoutes>>,
+    exact: HashMap<SharedText, Arc<HostRoutes>>,
+    wildcard: HashMap<SharedText, Arc<HostRoutes>>,
     any: Option<Arc<HostRoutes>>,
 }
 

@@ -6,15 +6,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart, Snapshot};
+use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart, SharedText, Snapshot};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a gateway can show, by host. Immutable; unchanged certificates are shared with the one before.
 #[derive(Debug, Default)]
 pub struct Certificates {
     loaded: BTreeMap<CertificateId, Loaded>,
-    exact: HashMap<Arc<str>, Arc<CertifiedKey>>,
-    wildcard: HashMap<Arc<str>, Arc<CertifiedKey>>,
+    exact: HashMap<SharedText, Arc<CertifiedKey>>,
+    wildcard: HashMap<SharedText, Arc<CertifiedKey>>,
     any: Option<Arc<CertifiedKey>>,
     unusable: Vec<Unusable>,
 }

@@ -49,15 +49,6 @@ struct Grounds {
 impl Programming {
     pub(crate) fn note(&mut self, decided: &Decided) {
         let ingresses = &decided.translation.ingresses;
-        if self.since.len() != ingresses.len()
-            || self
-                .since
-                .keys()
-                .any(|object| !ingresses.contains_key(object))
-        {
-            self.since
-                .retain(|object, _| ingresses.contains_key(object));
-        }
         for (object, routes) in ingresses {
             match self.since.get(&**object) {
                 Some((_, known)) if known == routes => {}
@@ -66,6 +57,11 @@ impl Programming {
                     self.since.insert(ObjectRef::clone(object), since);
                 }
             }
+        }
+        // All that there are are in it, so it has too many when some are gone.
+        if self.since.len() > ingresses.len() {
+            self.since
+                .retain(|object, _| ingresses.contains_key(object));
         }
     }
 
