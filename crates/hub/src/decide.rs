@@ -1,9 +1,13 @@
 //! The world view of one pass, and the members it is made from.
 
+mod remembered;
+
+pub(crate) use remembered::Remembered;
+
 use crate::observe::{HubObjects, Member, MemberReport, Observing};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_model::{ClusterName, Generation};
@@ -138,8 +142,9 @@ pub(crate) fn world(
     objects: &HubObjects,
     fleet: &Fleet,
     tls_secrets: &mut TlsSecrets,
+    remembered: &mut Remembered,
 ) -> WorldView {
-    WorldView {
+    let mut world = WorldView {
         clusters: objects.clusters.readable(),
         gateway_configs: objects.gateway_configs.readable(),
         ingress_classes: objects.ingress_classes.readable(),
@@ -147,10 +152,13 @@ pub(crate) fn world(
         failover_policies: objects.failover_policies.readable(),
         tls_secrets: tls_secrets.read(objects.tls_secrets.readable()),
         unreadable: objects.unreadable(),
+        deleted: BTreeSet::new(),
         members: fleet
             .lock()
             .iter()
             .map(|(name, member)| (name.clone(), member.view()))
             .collect(),
-    }
+    };
+    remembered.complete(&mut world);
+    world
 }

@@ -112,6 +112,8 @@ async fn steer(
 ) -> Result<(), HubError> {
     let settle = Instant::now() + SETTLE;
     let mut tls_secrets = decide::TlsSecrets::default();
+    let mut remembered = decide::Remembered::load(&config.data_dir);
+    let mut restoring: Option<tokio::task::JoinHandle<()>> = None;
     let mut translator = Translator::default();
     loop {
         let published_once = decided.borrow().is_some();
@@ -132,7 +134,12 @@ async fn steer(
             continue;
         }
         let begun = Instant::now();
-        let world = decide::world(objects, fleet, &mut tls_secrets);
+        let world = decide::world(objects, fleet, &mut tls_secrets, &mut remembered);
+        let missing = act::Defaults::missing(&world);
+        let busy = restoring.as_ref().is_some_and(|task| !task.is_finished());
+        if let Some(defaults) = missing.filter(|_| !busy) {
+            restoring = Some(tokio::spawn(defaults.restore(config.client.clone())));
+        }
         let translation = translator.translate(&world);
         let decided_at = Instant::now();
         let generation = config

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tidegate_api::{GatewayConfig, INGRESS_CONTROLLER, ORIGINAL_INGRESS_CONTROLLER};
 use tidegate_model::{ClusterName, Settings};
 
-const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+/// The annotation that marks an IngressClass as the default one.
+pub const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 const LEGACY_CLASS: &str = "kubernetes.io/ingress.class";
 
 /// Our IngressClasses.
@@ -18,6 +19,8 @@ pub(crate) struct Classes {
     /// All classes, ours or not.
     all: BTreeSet<String>,
     default: Option<String>,
+    /// Classes that are served on although they were deleted.
+    deleted: BTreeSet<String>,
     pub(crate) settings: Settings,
 }
 
@@ -42,6 +45,9 @@ impl Classes {
         for class in world.ingress_classes.iter().filter(|class| is_ours(class)) {
             let name = class.metadata.name.clone().unwrap_or_default();
             let config = config_name(class, &configs, diagnostics);
+            if let Some(config) = config {
+                tell_deleted(class, config, world, diagnostics);
+            }
             let limit = config.and_then(|config| attached.get(config));
             ours.insert(
                 name.clone(),
@@ -54,7 +60,7 @@ impl Classes {
                 config_of.insert(name, config);
             }
         }
-        let default = default_class(world);
+        let default = default_class(world, diagnostics);
         // One gateway serves all classes: only one config's limits can hold.
         let leading = default
             .as_ref()
@@ -70,6 +76,12 @@ impl Classes {
                 .filter_map(|class| class.metadata.name.clone())
                 .collect(),
             default,
+            deleted: world
+                .deleted
+                .iter()
+                .filter(|object| object.kind == Kind::IngressClass)
+                .map(|object| object.name.clone())
+                .collect(),
             settings,
         }
     }
@@ -81,25 +93,22 @@ impl Classes {
         object: &ObjectRef,
         diagnostics: &mut Sink,
     ) -> Option<&Class> {
-        let spec = ingress
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.ingress_class_name.as_deref());
-        let annotation = ingress
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(LEGACY_CLASS))
-            .map(String::as_str);
-        let (name, field) = match (spec, annotation) {
-            (Some(name), _) => (name, "spec.ingressClassName".to_owned()),
-            (None, Some(name)) => (name, format!("metadata.annotations[{LEGACY_CLASS}]")),
-            (None, None) => return self.ours.get(self.default.as_deref()?),
+        let (name, field) = match ClassUse::of(ingress) {
+            ClassUse::Named(name) => {
+                let spec = ingress.spec.as_ref();
+                let by_field = spec.is_some_and(|spec| spec.ingress_class_name.is_some());
+                let field = match by_field {
+                    true => "spec.ingressClassName".to_owned(),
+                    false => format!("metadata.annotations[{LEGACY_CLASS}]"),
+                };
+                (name, field)
+            }
+            ClassUse::Default => (self.default.as_deref()?, "spec.ingressClassName".to_owned()),
         };
         if !self.all.contains(name) {
             diagnostics.error(
                 object,
-                field,
+                &field,
                 Reason::UnknownClass,
                 format!(
                     "there is no IngressClass {}, so nobody serves this Ingress; see `kubectl get ingressclass`",
@@ -107,8 +116,67 @@ impl Classes {
                 ),
             );
         }
-        self.ours.get(name)
+        let ours = self.ours.get(name)?;
+        if self.deleted.contains(name) {
+            let text = format!(
+                "IngressClass {name} was deleted; the Ingress is served as before until it names another class or is deleted itself"
+            );
+            diagnostics.warning(object, field, Reason::UnknownClass, text);
+        }
+        Some(ours)
     }
+}
+
+/// The class an Ingress goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClassUse<'a> {
+    /// It names one, in its field or by the old annotation.
+    Named(&'a str),
+    /// It names none: the default class.
+    Default,
+}
+
+impl<'a> ClassUse<'a> {
+    /// What an Ingress says; the field goes before the annotation.
+    pub fn of(ingress: &'a Ingress) -> Self {
+        let spec = ingress.spec.as_ref();
+        let field = spec.and_then(|spec| spec.ingress_class_name.as_deref());
+        let annotations = ingress.metadata.annotations.as_ref();
+        let legacy = annotations.and_then(|all| all.get(LEGACY_CLASS));
+        match field.or(legacy.map(String::as_str)) {
+            Some(name) => Self::Named(name),
+            None => Self::Default,
+        }
+    }
+}
+
+/// Whether a class is marked as the default one.
+pub fn is_default(class: &IngressClass) -> bool {
+    let annotations = class.metadata.annotations.as_ref();
+    annotations
+        .and_then(|all| all.get(DEFAULT_CLASS))
+        .is_some_and(|value| value == "true")
+}
+
+/// A GatewayConfig that is used although it was deleted.
+fn tell_deleted(class: &IngressClass, config: &str, world: &WorldView, diagnostics: &mut Sink) {
+    let deleted = ObjectRef::cluster_scoped(Kind::GatewayConfig, config);
+    if world.deleted.contains(&deleted) {
+        let object = ObjectRef::cluster_scoped(Kind::IngressClass, name_of(class));
+        let text = format!(
+            "GatewayConfig {config} was deleted; what it said last holds until the class names another or none"
+        );
+        diagnostics.warning(
+            &object,
+            "spec.parameters.name",
+            Reason::UnknownParameters,
+            text,
+        );
+    }
+}
+
+fn name_of(class: &IngressClass) -> String {
+    class.metadata.name.clone().unwrap_or_default()
 }
 
 fn is_ours(class: &IngressClass) -> bool {
@@ -123,25 +191,32 @@ fn is_ours(class: &IngressClass) -> bool {
 }
 
 /// The newest default class wins, as in the admission plugin of Kubernetes; ties go to the first name.
-fn default_class(world: &WorldView) -> Option<String> {
-    world
+fn default_class(world: &WorldView, diagnostics: &mut Sink) -> Option<String> {
+    let mut defaults: Vec<&IngressClass> = world
         .ingress_classes
         .iter()
-        .filter(|class| {
-            let annotations = class.metadata.annotations.as_ref();
-            annotations
-                .and_then(|a| a.get(DEFAULT_CLASS))
-                .is_some_and(|value| value == "true")
-        })
-        .min_by_key(|class| {
-            let created = class
-                .metadata
-                .creation_timestamp
-                .as_ref()
-                .map(|time| time.0);
-            (std::cmp::Reverse(created), class.metadata.name.clone())
-        })
-        .and_then(|class| class.metadata.name.clone())
+        .map(AsRef::as_ref)
+        .filter(|class| is_default(class))
+        .collect();
+    defaults.sort_by_cached_key(|class| {
+        let created = class.metadata.creation_timestamp.as_ref();
+        (
+            std::cmp::Reverse(created.map(|time| time.0)),
+            name_of(class),
+        )
+    });
+    let (newest, older) = defaults.split_first()?;
+    for class in older {
+        let text = format!(
+            "IngressClass {} is marked as the default too and is newer, so Ingresses without a class go by that one; \
+             mark one only",
+            name_of(newest)
+        );
+        let object = ObjectRef::cluster_scoped(Kind::IngressClass, name_of(class));
+        let field = format!("metadata.annotations[{DEFAULT_CLASS}]");
+        diagnostics.warning(&object, field, Reason::Conflict, text);
+    }
+    Some(name_of(newest))
 }
 
 /// The name of the class's GatewayConfig, when it names one that exists.

@@ -29,6 +29,7 @@ mod translator;
 mod world;
 
 pub use annotation::document;
+pub use class::{ClassUse, DEFAULT_CLASS, is_default};
 pub use diagnostic::{Diagnostic, Kind, ObjectRef, Reason, Severity};
 pub use policy::PolicyVerdict;
 pub use tls::TlsSecret;

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig};
 use tidegate_model::ClusterName;
@@ -23,6 +23,9 @@ pub struct WorldView {
     pub tls_secrets: Vec<Arc<TlsSecret>>,
     /// Objects of the kinds above that could not be read.
     pub unreadable: Vec<Unreadable>,
+    /// IngressClasses and GatewayConfigs among those above that were deleted, and are here as they were last because
+    /// something still needs them.
+    pub deleted: BTreeSet<ObjectRef>,
     /// What was seen of members. Those without a [`Cluster`] are not used.
     pub members: BTreeMap<ClusterName, MemberView>,
 }

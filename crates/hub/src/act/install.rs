@@ -4,19 +4,24 @@ use crate::FIELD_MANAGER;
 use crate::client::chain;
 use k8s_openapi::api::networking::v1::IngressClass;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::time::Duration;
 use tidegate_api::{GatewayConfig, INGRESS_CONTROLLER};
+use tidegate_translate::DEFAULT_CLASS;
 use tokio_util::sync::CancellationToken;
 
-/// Applies the kinds, the IngressClass `tidegate` and its GatewayConfig `default`, until it has worked.
-/// What a person changed in the GatewayConfig stays: only its existence is ours. False when `shutdown` came
-/// first.
+/// The IngressClass that is there from the start.
+pub(crate) const CLASS: &str = "tidegate";
+/// Its GatewayConfig.
+pub(crate) const CONFIG: &str = "default";
+
+/// Applies the kinds, and makes the IngressClass [`CLASS`] and its GatewayConfig [`CONFIG`] where they are missing, until it
+/// has worked. What a person changed in them stays: only their existence is ours. False when `shutdown` came first.
 pub(crate) async fn install(client: &Client, shutdown: &CancellationToken) -> bool {
     let mut pause = Duration::from_millis(50);
     loop {
@@ -57,33 +62,51 @@ async fn install_once(client: &Client) -> kube::Result<()> {
             Err(_) => tracing::debug!(crd = %name, "the kind is not established yet"),
         }
     }
-    let classes: Api<IngressClass> = Api::all(client.clone());
-    let class = json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "IngressClass",
-        "metadata": {
-            "name": "tidegate",
-            "annotations": { "ingressclass.kubernetes.io/is-default-class": "true" },
-        },
-        "spec": {
-            "controller": INGRESS_CONTROLLER,
-            "parameters": { "apiGroup": "traffic.tidegate.io", "kind": "GatewayConfig", "name": "default" },
-        },
-    });
     let configs: Api<GatewayConfig> = Api::all(client.clone());
-    let config = json!({
-        "apiVersion": "traffic.tidegate.io/v1alpha1",
-        "kind": "GatewayConfig",
-        "metadata": { "name": "default" },
-        "spec": {},
-    });
-    if configs.get_opt("default").await?.is_none() {
-        apply(&configs, "default", &config).await?;
+    if configs.get_opt(CONFIG).await?.is_none() {
+        apply(&configs, CONFIG, &config(&json!({}))).await?;
     }
-    apply(&classes, "tidegate", &class).await
+    let classes: Api<IngressClass> = Api::all(client.clone());
+    if classes.get_opt(CLASS).await?.is_some() {
+        return Ok(());
+    }
+    let others = classes.list(&ListParams::default()).await?;
+    let annotations = match others.iter().any(tidegate_translate::is_default) {
+        true => json!({}),
+        false => json!({ DEFAULT_CLASS: "true" }),
+    };
+    let spec = json!({
+        "controller": INGRESS_CONTROLLER,
+        "parameters": { "apiGroup": "traffic.tidegate.io", "kind": "GatewayConfig", "name": CONFIG },
+    });
+    apply(&classes, CLASS, &class(&annotations, &spec)).await
 }
 
-async fn apply<K>(api: &Api<K>, name: &str, object: &(impl Serialize + Debug)) -> kube::Result<()>
+/// The IngressClass as it is applied.
+pub(super) fn class(annotations: &Value, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": { "name": CLASS, "annotations": annotations },
+        "spec": spec,
+    })
+}
+
+/// The GatewayConfig as it is applied.
+pub(super) fn config(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "traffic.tidegate.io/v1alpha1",
+        "kind": "GatewayConfig",
+        "metadata": { "name": CONFIG },
+        "spec": spec,
+    })
+}
+
+pub(super) async fn apply<K>(
+    api: &Api<K>,
+    name: &str,
+    object: &(impl Serialize + Debug),
+) -> kube::Result<()>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {

@@ -6,8 +6,10 @@ mod event;
 mod ingress;
 mod install;
 mod policy;
+mod restore;
 
 pub(crate) use install::install;
+pub(crate) use restore::Defaults;
 
 use crate::decide::{Decided, Fleet};
 use crate::observe::HubObjects;

@@ -1,11 +1,11 @@
 //! Which objects of a world are other ones than in the world before.
 
 use crate::fleet::{SERVICE_NAME, ServiceName};
-use crate::{Freshness, Unreadable, WorldView};
+use crate::{Freshness, ObjectRef, Unreadable, WorldView};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig};
 use tidegate_model::ClusterName;
@@ -26,6 +26,7 @@ pub(super) struct Known {
     failover_policies: Kept<FailoverPolicy>,
     tls_secrets: Kept<crate::TlsSecret>,
     unreadable: Vec<Unreadable>,
+    deleted: BTreeSet<ObjectRef>,
     freshness: BTreeMap<ClusterName, Freshness>,
     ingresses: Kept<Ingress>,
     services: BTreeMap<ClusterName, Kept<Service>>,
@@ -53,6 +54,7 @@ impl Known {
             failover_policies,
             tls_secrets,
             unreadable,
+            deleted,
             members,
         } = world;
         let mut everything = self.clusters.changed(clusters);
@@ -61,6 +63,7 @@ impl Known {
         everything |= self.failover_policies.changed(failover_policies);
         everything |= self.tls_secrets.changed(tls_secrets);
         everything |= replace(&mut self.unreadable, unreadable.clone());
+        everything |= replace(&mut self.deleted, deleted.clone());
         let freshness = members
             .iter()
             .map(|(name, view)| (name.clone(), view.freshness));
