@@ -117,3 +117,38 @@ fn condition(object: &serde_json::Value, type_: &str) -> String {
         .unwrap_or_default()
         .to_owned()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_what_is_known_and_what_is_only_remembered() {
+    let mut bench = Bench::start().await;
+    let az1 = TestApi::start("az1").await;
+    az1.service("web", &["127.1.0.1", "127.1.0.2"]).await;
+    bench.member("az1", az1.server.admin_kubeconfig()).await;
+    bench
+        .ingress("web", json!({}), "shop.example.com", "/", "web")
+        .await;
+    bench
+        .ingress("lost", json!({}), "lost.example.com", "/", "nowhere")
+        .await;
+    bench.snapshot("both hosts", |s| s.hosts.len() == 2).await;
+    let hub = bench.hub.as_ref().unwrap();
+    for line in [
+        "hub_member_known{cluster=\"az1\"} 1",
+        "hub_member_ready_endpoints{cluster=\"az1\"} 2",
+        "hub_snapshot_size{of=\"ingresses\"} 2",
+        "hub_snapshot_size{of=\"hosts\"} 2",
+        "hub_problems{severity=\"error\"} 1",
+        "hub_receivers_connected 1",
+    ] {
+        hub.metric(line).await;
+    }
+    az1.server.shutdown().await;
+    hub.metric("hub_member_known{cluster=\"az1\"} 0").await;
+    // What was seen last is still in use.
+    hub.metric("hub_member_ready_endpoints{cluster=\"az1\"} 2")
+        .await;
+    assert!(
+        hub.metrics()
+            .contains("hub_member_answer_age_seconds{cluster=\"az1\"} ")
+    );
+}

@@ -122,7 +122,28 @@ pub struct Bench {
 pub struct Running {
     pub shutdown: CancellationToken,
     pub ready: CancellationToken,
+    metrics: Registry,
     task: JoinHandle<Result<(), HubError>>,
+}
+
+impl Running {
+    /// What `/metrics` shows.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.metrics).unwrap();
+        text
+    }
+
+    /// Waits until a line of it is there.
+    pub async fn metric(&self, line: &str) {
+        let look = async {
+            while !self.metrics().lines().any(|found| found == line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, look).await;
+        assert!(found.is_ok(), "no {line} in\n{}", self.metrics());
+    }
 }
 
 pub const GATEWAY: &str = "127.9.9.9:8080";
@@ -293,8 +314,9 @@ async fn run(client: &Client, dir: &Path) -> Running {
     let publisher = Publisher::bind(&address, &dir.join("feed")).await.unwrap();
     let shutdown = CancellationToken::new();
     let ready = CancellationToken::new();
+    let mut metrics = Registry::default();
     let config = HubConfig {
-        metrics: tidegate_hub::HubMetrics::register(&mut Registry::default()),
+        metrics: tidegate_hub::HubMetrics::register(&mut metrics),
         client: client.clone(),
         publisher,
         data_dir: dir.to_owned(),
@@ -305,6 +327,7 @@ async fn run(client: &Client, dir: &Path) -> Running {
     Running {
         shutdown,
         ready,
+        metrics,
         task,
     }
 }

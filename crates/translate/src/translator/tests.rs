@@ -95,8 +95,17 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 fn any_ingress() -> impl Strategy<Value = Value> {
-    let host =
-        || prop::sample::select(&["a.example.com", "b.example.com", "*.example.com", ""][..]);
+    let host = || {
+        prop::sample::select(
+            &[
+                "a.example.com",
+                "b.example.com",
+                "www.a.example.com",
+                "*.example.com",
+                "",
+            ][..],
+        )
+    };
     let service = || prop::sample::select(&["a", "b", "c"][..]);
     let path = (prop::sample::select(&["/", "/x"][..]), service()).prop_map(|(path, name)| {
         json!({ "path": path, "pathType": "Prefix", "backend": { "service": { "name": name, "port": { "number": 80 } } } })
@@ -115,6 +124,9 @@ fn any_ingress() -> impl Strategy<Value = Value> {
         json!({ "tidegate.io/canary": "true", "tidegate.io/canary-by-header": "x-new" }),
         json!({ "tidegate.io/default-backend": "c" }),
         json!({ "tidegate.io/app-root": "/x" }),
+        json!({ "tidegate.io/server-alias": "b.example.com, www.a.example.com" }),
+        json!({ "tidegate.io/from-to-www-redirect": "true" }),
+        json!({ "tidegate.io/destination": "50% a.shop.svc.cluster.local:80\n50% b.shop.svc.cluster.local:80" }),
         json!({ "tidegate.io/auth-type": "unknown" }),
         json!({ "tidegate.io/enable-cors": "perhaps" }),
     ]);
