@@ -1,7 +1,7 @@
 //! CPU a request of the gateway beside nginx, HAProxy and, where there is one, Envoy.
 //!
 //! ```text
-//! core 0: the proxy, one worker          core 1: wrk, 64 connections, and the origin (nginx)
+//! core 0: the proxy, one worker          core 1: wrk or h2load, and the origin (nginx)
 //! ```
 //!
 //! All proxies stay up; in each round every one has its turn, so that what the machine does meanwhile
@@ -32,47 +32,61 @@ const CLIENT_TLS: &str = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_defau
 struct Kind {
     title: &'static str,
     size: usize,
-    tls: bool,
-    /// A connection for each request, with a full handshake.
-    reconnect: bool,
+    over: Over,
 }
 
-const KINDS: [Kind; 5] = [
+/// How clients speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Plain,
+    Tls,
+    /// A connection for each request, with a full handshake.
+    TlsReconnect,
+    /// HTTP/2, agreed on by ALPN: 16 connections with 10 streams each.
+    TlsHttp2,
+}
+
+const KINDS: [Kind; 7] = [
     Kind {
         title: "1 KiB answers",
         size: 1024,
-        tls: false,
-        reconnect: false,
+        over: Over::Plain,
     },
     Kind {
         title: "64 KiB answers",
         size: 64 * 1024,
-        tls: false,
-        reconnect: false,
+        over: Over::Plain,
     },
     Kind {
         title: "1 KiB answers over TLS 1.3",
         size: 1024,
-        tls: true,
-        reconnect: false,
+        over: Over::Tls,
     },
     Kind {
         title: "64 KiB answers over TLS 1.3",
         size: 64 * 1024,
-        tls: true,
-        reconnect: false,
+        over: Over::Tls,
     },
     Kind {
         title: "1 KiB answers over TLS 1.3, a new connection and full handshake for each",
         size: 1024,
-        tls: true,
-        reconnect: true,
+        over: Over::TlsReconnect,
+    },
+    Kind {
+        title: "1 KiB answers over HTTP/2 and TLS 1.3, 16 connections with 10 streams each",
+        size: 1024,
+        over: Over::TlsHttp2,
+    },
+    Kind {
+        title: "64 KiB answers over HTTP/2 and TLS 1.3, 16 connections with 10 streams each",
+        size: 64 * 1024,
+        over: Over::TlsHttp2,
     },
 ];
 
 const CONNECTIONS: &str = "64";
-const WARM_UP: &str = "1s";
-const MEASURED: &str = "3s";
+const WARM_UP: u32 = 1;
+const MEASURED: u32 = 3;
 
 /// One turn of one proxy.
 #[derive(Clone, Copy)]
@@ -82,10 +96,10 @@ struct Turn {
 }
 
 pub(super) fn measure(binary: &Path, rounds: u32) -> anyhow::Result<Section> {
-    for tool in ["wrk", "taskset", "nginx", "openssl"] {
+    for tool in ["wrk", "h2load", "taskset", "nginx", "openssl"] {
         ensure!(
             on_path(tool),
-            "bench gateway needs {tool}: apt-get install wrk util-linux nginx haproxy openssl"
+            "bench gateway needs {tool}: apt-get install wrk nghttp2-client util-linux nginx haproxy openssl"
         );
     }
     let scratch = Scratch::new("gateway")?;
@@ -93,7 +107,7 @@ pub(super) fn measure(binary: &Path, rounds: u32) -> anyhow::Result<Section> {
     let _origin = proxies::origin(&scratch, origin, &KINDS.map(|kind| kind.size))?;
     let proxies = proxies::all(&scratch, binary, origin)?;
     let mut text = "## CPU a request\n\n\
-        HTTP/1.1 in and out, keep-alive on both sides, 64 connections, the proxy on a core of its own with one worker, \
+        HTTP/1.1 in and out unless it is said, keep-alive on both sides, 64 connections, the proxy on a core of its own with one worker, \
         x-forwarded-for added, no access log; TLS with X25519, AES-128-GCM and a P-256 certificate. CPU time of all the proxy's threads over the requests answered; the ratio is \
         the median of the rounds' ratios, with their range.\n"
         .to_owned();
@@ -121,9 +135,9 @@ fn interleaved(
     let mut turns = vec![Vec::new(); proxies.len()];
     for round in 0..rounds {
         for (proxy, turns) in proxies.iter().zip(&mut turns) {
-            wrk(proxy, kind, client, WARM_UP)?;
+            ask(proxy, kind, client, WARM_UP)?;
             let before = cpu_nanos(&proxy.running)?;
-            let (requests, per_second) = wrk(proxy, kind, client, MEASURED)?;
+            let (requests, per_second) = ask(proxy, kind, client, MEASURED)?;
             let after = cpu_nanos(&proxy.running)?;
             #[expect(clippy::cast_precision_loss, reason = "seconds of CPU time")]
             let cpu_us = (after - before) as f64 / 1e3 / requests;
@@ -171,38 +185,72 @@ fn table(title: &str, rounds: u32, proxies: &[Proxy], turns: &[Vec<Turn>]) -> St
     text
 }
 
-/// Requests answered, and that a second.
-fn wrk(proxy: &Proxy, kind: Kind, client: &Path, duration: &str) -> anyhow::Result<(f64, f64)> {
-    let (scheme, address) = match kind.tls {
-        true => ("https", proxy.tls),
-        false => ("http", proxy.plain),
+/// Requests answered in so many seconds, and that a second.
+fn ask(proxy: &Proxy, kind: Kind, client: &Path, seconds: u32) -> anyhow::Result<(f64, f64)> {
+    let mut command = match kind.over {
+        Over::TlsHttp2 => h2load(seconds),
+        Over::Plain | Over::Tls | Over::TlsReconnect => wrk(kind.over, seconds),
     };
+    let (scheme, address) = match kind.over {
+        Over::Plain => ("http", proxy.plain),
+        Over::Tls | Over::TlsReconnect | Over::TlsHttp2 => ("https", proxy.tls),
+    };
+    command.env("OPENSSL_CONF", client);
+    command.arg(format!("{scheme}://{address}/{}", kind.size));
+    let said = crate::output(command)?;
+    let counted = match kind.over {
+        Over::TlsHttp2 => of_h2load(&said),
+        Over::Plain | Over::Tls | Over::TlsReconnect => of_wrk(&said),
+    };
+    counted.with_context(|| format!("{} at {address} fails:\n{said}", proxy.name))
+}
+
+fn wrk(over: Over, seconds: u32) -> Command {
     let mut wrk = on_core(1, "wrk");
-    wrk.env("OPENSSL_CONF", client);
-    wrk.args(["-t1", "-c", CONNECTIONS, "-d", duration, "-H"]);
+    wrk.args(["-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), "-H"]);
     wrk.arg(format!("Host: {HOST}"));
-    if kind.reconnect {
+    if over == Over::TlsReconnect {
         wrk.args(["-H", "Connection: close"]);
     }
-    wrk.arg(format!("{scheme}://{address}/{}", kind.size));
-    let said = crate::output(wrk)?;
-    ensure!(
-        !said.contains("Non-2xx") && !said.contains("Socket errors"),
-        "{} at {address} fails:\n{said}",
-        proxy.name
-    );
-    let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<f64>().ok());
-    let requests = number(
-        said.lines()
-            .find_map(|line| Some(line.split_once(" requests in ")?.0)),
-    );
-    let rate = number(
-        said.lines()
-            .find_map(|line| line.strip_prefix("Requests/sec:")),
-    );
-    requests
-        .zip(rate)
-        .with_context(|| format!("wrk says something else than expected:\n{said}"))
+    wrk
+}
+
+fn of_wrk(said: &str) -> Option<(f64, f64)> {
+    if said.contains("Non-2xx") || said.contains("Socket errors") {
+        return None;
+    }
+    let mut lines = said.lines();
+    let requests = lines.find_map(|line| Some(line.split_once(" requests in ")?.0))?;
+    let rate = lines.find_map(|line| line.strip_prefix("Requests/sec:"))?;
+    number(requests).zip(number(rate))
+}
+
+fn h2load(seconds: u32) -> Command {
+    let mut h2load = on_core(1, "h2load");
+    h2load.args(["-t1", "-c16", "-m10", "-D", &seconds.to_string()]);
+    h2load.args(["-H", &format!(":authority: {HOST}")]);
+    h2load
+}
+
+/// `finished in 3.00s, 61234.33 req/s, 65.20MB/s` and `status codes: 183703 2xx, 0 3xx, 0 4xx, 0 5xx`.
+fn of_h2load(said: &str) -> Option<(f64, f64)> {
+    let mut lines = said.lines();
+    let finished = lines.find_map(|line| line.strip_prefix("finished in "))?;
+    let rate = finished.split(", ").nth(1)?.strip_suffix(" req/s")?;
+    let requests = lines.find_map(|line| line.strip_prefix("requests: "))?;
+    let failed = requests
+        .split(", ")
+        .find_map(|part| part.strip_suffix(" failed"))?;
+    let codes = lines.find_map(|line| line.strip_prefix("status codes: "))?;
+    let (good, others) = codes.split_once(" 2xx, ")?;
+    if failed != "0" || others != "0 3xx, 0 4xx, 0 5xx" {
+        return None;
+    }
+    number(good).zip(number(rate))
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok()
 }
 
 /// CPU time of all threads so far.

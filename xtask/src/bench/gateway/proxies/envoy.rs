@@ -14,7 +14,7 @@ pub(super) fn start(with: &Start<'_>) -> anyhow::Result<Running> {
     let tls = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
         "common_tls_context": {
-            "alpn_protocols": ["http/1.1"],
+            "alpn_protocols": ["h2", "http/1.1"],
             "tls_params": { "tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3", "ecdh_curves": ["X25519"] },
             "tls_certificates": [{ "certificate_chain": file(&with.pair.certificate), "private_key": file(&with.pair.key) }],
         },

@@ -28,7 +28,7 @@ pub(super) fn start(with: &Start<'_>) -> anyhow::Result<Running> {
              retry-on conn-failure empty-response response-timeout 502 503 504
          frontend in
              bind {plain}
-             bind {tls} ssl crt {pair} alpn http/1.1
+             bind {tls} ssl crt {pair} alpn h2,http/1.1
              default_backend out
          backend out
              server origin {origin} check inter 1s fall 2 rise 2 observe layer7 error-limit 3 on-error mark-down\n",

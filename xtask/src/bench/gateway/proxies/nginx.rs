@@ -25,7 +25,7 @@ pub(in super::super) fn origin(
 pub(super) fn start(with: &Start<'_>) -> anyhow::Result<Running> {
     let server = format!(
         "upstream origin {{ server {origin} max_fails=2 fail_timeout=2s; keepalive 1024; keepalive_requests 1000000000; }}
-         server {{ listen {plain}; listen {tls} ssl;
+         server {{ listen {plain}; listen {tls} ssl http2;
              ssl_certificate {certificate}; ssl_certificate_key {key};
              ssl_protocols TLSv1.3; ssl_ecdh_curve X25519; ssl_session_cache shared:a:10m;
              location / {{
