@@ -26,6 +26,7 @@ mod routes;
 mod tls;
 mod touch;
 mod translator;
+pub mod verdict;
 mod world;
 
 pub use annotation::document;

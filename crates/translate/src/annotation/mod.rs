@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, HashMap};
 use tidegate_model::{ClusterName, Filters, Redirect};
 
 /// Prefixes in the order in which they win when one name is written with several.
-const PREFIXES: [&str; 3] = [
+pub(crate) const PREFIXES: [&str; 3] = [
     "nginx.ingress.kubernetes.io/",
     "mse.ingress.kubernetes.io/",
     tidegate_api::PREFIX,
@@ -243,7 +243,7 @@ pub(crate) fn read(
 }
 
 /// Whether a value asks for what happens without the annotation as well.
-fn asks_for_nothing(row: &Row, value: &str) -> bool {
+pub(crate) fn asks_for_nothing(row: &Row, value: &str) -> bool {
     let value = value.trim();
     value.is_empty()
         || value.eq_ignore_ascii_case("false")

@@ -212,8 +212,8 @@ pub(super) const GROUPS: &[Group] = &[
             "Addresses that are not counted", "不计数的地址",
             NotYet;
         "proxy-body-size", Both, Ingress, Size, "",
-            "Largest request body; 413 above, 0 for none", "最大请求体，超过则 413，0 表示不限",
-            ~ "No limit unless it is set; ingress-nginx has one of 1m", "不写则不限；ingress-nginx 默认 1m",
+            "Largest request body; 413 above, 0 for none; no limit without it, 1m in ingress-nginx",
+            "最大请求体，超过则 413，0 表示不限；不写则不限，ingress-nginx 为 1m",
             Works(Feature::BodySize);
     },
     group! { "Web application firewall", "Web 应用防火墙";

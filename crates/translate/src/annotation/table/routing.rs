@@ -134,9 +134,8 @@ pub(super) const GROUPS: &[Group] = &[
     },
     group! { "Redirects", "重定向";
         "ssl-redirect", Both, Ingress, Bool, "",
-            "Requests in the clear are sent to HTTPS with 308", "明文请求以 308 转到 HTTPS",
-            ~ "Off unless it is set; ingress-nginx has it on for hosts with a certificate",
-              "不写则关闭；ingress-nginx 对有证书的主机默认开启",
+            "Requests in the clear are sent to HTTPS with 308; off without it, while ingress-nginx has it on for hosts with a certificate",
+            "明文请求以 308 转到 HTTPS；不写则关闭，而 ingress-nginx 对有证书的主机默认开启",
             Works(Feature::SslRedirect);
         "force-ssl-redirect", Both, Ingress, Bool, "false",
             "As `ssl-redirect`, also for a host without a certificate", "同 `ssl-redirect`，没有证书的主机也转",
