@@ -4,6 +4,7 @@
 //! commands/   one file a command: its flags, its help, what it wires together
 //! demo/       the demo: processes, sample application, faults, live view
 //! load/       open-loop load with latency from the due time
+//! migrate/    objects of another controller: read, judged, its answers compared
 //! process/    what every long-running command shares: ready line, signals, admin address
 //! ```
 //!
@@ -12,15 +13,17 @@
 mod commands;
 mod demo;
 mod load;
+mod migrate;
 mod process;
 mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = commands::Cli::parse();
+    let cli = match commands::Cli::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     match cli.run() {
         Ok(code) => code,
         Err(error) => {

@@ -4,6 +4,7 @@ mod cluster;
 mod demo;
 mod gateway;
 mod load;
+mod migrate;
 mod pocket;
 mod pod_process;
 mod server;
@@ -20,12 +21,16 @@ use clap::{Parser, Subcommand};
 /// Where servers and pocket clusters write it in their data directory.
 const KUBECONFIG_FILE: &str = "admin.kubeconfig";
 
+/// `tidegate migrate` says so when it cannot judge; 1 and 2 are verdicts there.
+const MIGRATE_CANNOT: u8 = 3;
+
 /// What `--help` ends with, for every command.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it did what was asked
   1  it failed; the last line on stderr, \"error: ...\", says what and what to do
   2  the command line is wrong
+`tidegate migrate` has its own: see its help.
 
 More: README.md. Every command has its own --help with examples.";
 
@@ -56,6 +61,8 @@ enum Command {
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Gateway(gateway::Gateway),
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
     #[command(hide = true)]
     Load(load::Load),
     #[command(hide = true, disable_help_flag = true)]
@@ -63,6 +70,22 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line. Where it is wrong, or asks for help, that is printed and the exit code given.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // Nothing can be done where the terminal is gone.
+            let _ = error.print();
+            let migrates = std::env::args_os()
+                .nth(1)
+                .is_some_and(|word| word == "migrate");
+            match (error.exit_code(), migrates) {
+                (0, _) => ExitCode::SUCCESS,
+                (_, true) => ExitCode::from(MIGRATE_CANNOT),
+                (code, false) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+            }
+        })
+    }
+
     /// Does what the command line says.
     ///
     /// # Errors
@@ -74,6 +97,7 @@ impl Cli {
             Command::Pocket(command) => command.run(),
             Command::Cluster(command) => command.run(),
             Command::Gateway(command) => command.run(),
+            Command::Migrate(command) => Ok(command.run()),
             Command::Load(command) => command.run(),
             Command::PodProcess(command) => command.run(),
         }

@@ -33,7 +33,8 @@ fn head(language: Language) -> &'static str {
             * **works**: as the row says. **≠** says where that differs from ingress-nginx or the original.\n\
             * **not yet**: recognised, reported, without effect. **closed**: the same, but it guards the routes, so they \
             answer 503.\n\
-            * **not needed**: without effect, and nothing is lost. **refused**: never used; the row says what to do instead.\n"
+            * **not needed**: without effect, and nothing is lost. **refused**: never used; the row says what to do instead.\n\n\
+            [`tidegate migrate ingress-nginx`](migrate.md) says the same of manifests of yours.\n"
         }
         Language::Chinese => {
             "# 注解\n\n\
@@ -43,7 +44,8 @@ fn head(language: Language) -> &'static str {
             不合适的值会产生一个 Event，说明什么值合适，并且只忽略它自己；若它保护路由，则路由回答 503，而不是敞开。\n\n\
             * **有效**：如该行所述；**≠** 说明与 ingress-nginx 或原系统的差别。\n\
             * **尚未**：能识别、会报告，但没有作用。**关闭**：同上，但它保护路由，因此路由回答 503。\n\
-            * **不需要**：没有作用，也不损失什么。**拒绝**：从不使用；该行说明应改用什么。\n"
+            * **不需要**：没有作用，也不损失什么。**拒绝**：从不使用；该行说明应改用什么。\n\n\
+            [`tidegate migrate ingress-nginx`](migrate.md) 对您自己的清单给出同样的结论。\n"
         }
     }
 }
