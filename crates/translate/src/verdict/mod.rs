@@ -115,16 +115,23 @@ pub fn judge(manifests: &Manifests, class: &str) -> Report {
     let world = world(manifests, class);
     let translation = translate(&world);
     let ours: BTreeSet<&ObjectRef> = translation.ingresses.keys().map(AsRef::as_ref).collect();
+    let mut said_of: BTreeMap<&ObjectRef, Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in translation
+        .diagnostics
+        .iter()
+        .filter(|d| was_checked(d, manifests))
+    {
+        said_of
+            .entry(&diagnostic.object)
+            .or_default()
+            .push(diagnostic);
+    }
     let mut notes = Vec::new();
     let mut objects = Vec::new();
     let context = rules::Context::new(manifests, |object| ours.contains(object));
     for ingress in &manifests.ingresses {
         let object = reference(&ingress.metadata);
-        let said = translation
-            .diagnostics
-            .iter()
-            .filter(|d| d.object == object);
-        let said: Vec<&Diagnostic> = said.filter(|d| was_checked(d, manifests)).collect();
+        let said = said_of.remove(&object).unwrap_or_default();
         if !ours.contains(&object) {
             notes.push(match said.first() {
                 Some(diagnostic) => format!("{object} was not looked at: {}", diagnostic.message),

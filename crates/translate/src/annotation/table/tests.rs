@@ -34,3 +34,47 @@ fn names_within_keys_are_found() {
     assert!(look_up("exact-match-header-").is_none());
     assert!(look_up("no-such-thing").is_none());
 }
+
+/// What the documents say a value is, its reader asks for: a value that cannot be it is never taken in silence.
+#[test]
+fn values_that_do_not_fit_their_kind_are_reported() {
+    let mut checked = 0;
+    // Those whose annotations are read whatever stands beside them.
+    let titles = [
+        "Canary",
+        "Redirects",
+        "CORS",
+        "Access by address",
+        "Time-outs and retries",
+    ];
+    let groups = groups().filter(|group| titles.contains(&group.title.en));
+    let rows = groups.flat_map(|group| group.rows);
+    for row in rows.filter(|row| matches!(row.state, State::Works(_))) {
+        let bad = match row.kind {
+            ValueKind::Bool => "perhaps",
+            ValueKind::Integer(..) | ValueKind::Seconds | ValueKind::Size => "many",
+            ValueKind::Ranges => "10.0.0.0/99",
+            _ => continue,
+        };
+        checked += 1;
+        let key = format!("{}{}", crate::annotation::PREFIXES[1], row.name);
+        let object = crate::ObjectRef::new(crate::Kind::Ingress, "shop", "web");
+        let mut said = crate::diagnostic::Sink::default();
+        // What an annotation needs beside it, so that it is read at all.
+        let beside = ["canary", "enable-cors"].map(|name| {
+            let key = format!("{}{name}", crate::annotation::PREFIXES[1]);
+            (key, "true".to_owned())
+        });
+        let mut all = std::collections::BTreeMap::from(beside);
+        all.insert(key.clone(), bad.to_owned());
+        crate::annotation::read(&all, &object, &mut said);
+        let field = format!("metadata.annotations[{key}]");
+        assert!(
+            said.of(&object).any(|diagnostic| diagnostic.field == field),
+            "{} is {:?} and {bad:?} is taken",
+            row.name,
+            row.kind
+        );
+    }
+    assert!(checked >= 15, "only {checked} rows were checked");
+}
