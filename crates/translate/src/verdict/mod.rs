@@ -2,7 +2,7 @@
 //!
 //! The objects are translated as the hub would, by the same code, and what the translator says of a field is its
 //! verdict; the table of annotations adds where those that work differ. What no diagnostic can know, because only
-//! ingress-nginx does it, stands in [`rules`] and [`settings`].
+//! ingress-nginx does it, stands in `rules` and `settings`.
 
 mod rules;
 mod settings;
