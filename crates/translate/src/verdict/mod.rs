@@ -8,7 +8,7 @@ mod rules;
 mod settings;
 mod take;
 
-use crate::annotation::table::look_up;
+use crate::annotation::table::{Spelling, look_up};
 use crate::annotation::{PREFIXES, State};
 use crate::{
     Diagnostic, Freshness, MemberView, ObjectRef, Reason, Severity, TlsSecret, WorldView,
@@ -361,29 +361,45 @@ fn found(ingress: &Ingress, diagnostic: &Diagnostic) -> Finding {
 
 /// The annotations that the translator had nothing to say of.
 fn annotations(ingress: &Ingress, said: &[&Diagnostic]) -> Vec<Finding> {
-    let annotations = ingress.metadata.annotations.iter().flatten();
-    let known = annotations.filter_map(|(key, value)| {
-        let name = PREFIXES
+    let Some(all) = &ingress.metadata.annotations else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for (key, value) in all {
+        let prefix = PREFIXES.iter().position(|prefix| key.starts_with(prefix));
+        let Some((prefix, name)) = prefix.map(|at| (at, &key[PREFIXES[at].len()..])) else {
+            continue;
+        };
+        let field = format!("metadata.annotations[{key}]");
+        let Some(row) = look_up(name).filter(|_| !said.iter().any(|d| d.field == field)) else {
+            continue;
+        };
+        // What wins over it, where the name is written with several prefixes.
+        let unread = usize::from(row.spelling == Spelling::Own);
+        let winner = PREFIXES[..prefix]
             .iter()
-            .find_map(|prefix| key.strip_prefix(prefix))?;
-        Some((key, value, look_up(name)?))
-    });
-    known
-        .map(|(key, value, row)| (format!("metadata.annotations[{key}]"), value, row))
-        .filter(|(field, _, _)| !said.iter().any(|diagnostic| diagnostic.field == *field))
-        .map(|(field, value, row)| {
-            let differs = row.differs.filter(|_| matches!(row.state, State::Works(_)));
-            Finding {
-                field,
-                value: Some(cut(value)),
-                verdict: match differs {
-                    Some(_) => Verdict::Different,
-                    None => Verdict::Same,
-                },
-                why: differs.map(|text| text.en.to_owned()).unwrap_or_default(),
+            .skip(unread)
+            .map(|first| format!("{first}{name}"))
+            .find(|other| all.get(other).is_some_and(|other| other != value));
+        let differs = row.differs.filter(|_| matches!(row.state, State::Works(_)));
+        let why = match (winner, differs) {
+            (Some(winner), _) => {
+                format!("{winner} is there too and counts; this one has no effect")
             }
-        })
-        .collect()
+            (None, Some(differs)) => differs.en.to_owned(),
+            (None, None) => String::new(),
+        };
+        findings.push(Finding {
+            field,
+            value: Some(cut(value)),
+            verdict: match why.is_empty() {
+                true => Verdict::Same,
+                false => Verdict::Different,
+            },
+            why,
+        });
+    }
+    findings
 }
 
 /// A value that a report can hold.
