@@ -28,6 +28,7 @@ mod filter;
 mod forward;
 mod gateway;
 mod h1;
+mod hash;
 pub mod health;
 pub mod state;
 pub mod table;

@@ -1,6 +1,6 @@
 //! Backends: the same-named Service of all clusters, and how a request is placed among them.
 
-use crate::ClusterName;
+use crate::{Balance, ClusterName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +19,9 @@ pub struct Backend {
     /// How the gateway judges endpoints.
     #[serde(default)]
     pub health: HealthPolicy,
+    /// Which of the endpoints gets a request.
+    #[serde(default, skip_serializing_if = "Balance::is_default")]
+    pub balance: Balance,
     /// The ready endpoints of each cluster, sorted by address. A cluster without any may be absent.
     #[serde(default)]
     pub clusters: BTreeMap<ClusterName, Vec<Endpoint>>,

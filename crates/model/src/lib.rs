@@ -9,6 +9,7 @@
 //!    └── backends: BackendId -> Backend  <──────────────────────────────┘
 //!                                 ├── Placement (tiers of clusters, spill, panic, return)
 //!                                 ├── HealthPolicy (active, passive)
+//!                                 ├── Balance (algorithm, affinity, warm-up)
 //!                                 └── ClusterName -> [Endpoint]
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! constructors refuse what could not be served; a value that deserialises has passed the same checks.
 
 mod backend;
+mod balance;
 mod changes;
 mod cidr;
 mod duration;
@@ -35,6 +37,10 @@ mod tls;
 pub use backend::{
     ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Protocol, Return,
     Tier, TierMember, Weight,
+};
+pub use balance::{
+    Affinity, AffinityMode, Algorithm, Balance, CanaryAffinity, Hash, KeyPart, OnFailure, SameSite,
+    Secure, SessionCookie,
 };
 pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};

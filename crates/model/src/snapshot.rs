@@ -227,6 +227,9 @@ impl Backend {
         if self.placement.spill_below_percent > 100 || self.placement.panic_below_percent > 100 {
             return refuse("placement", "percentages must be at most 100");
         }
+        self.balance
+            .validate()
+            .map_err(|(field, reason)| (format!("balance.{field}"), reason))?;
         let mut seen = HashSet::new();
         let members = self.placement.tiers.iter().flat_map(|tier| &tier.clusters);
         match members.map(|m| &m.cluster).find(|c| !seen.insert(*c)) {

@@ -6,8 +6,11 @@
 //!    lost, over all there are.
 //! 3. Else **tiers** in their order: each takes what its healthy part allows (`spill_below_percent`) of what
 //!    those before left over. Returning endpoints count by the part of the ramp they have climbed.
-//! 4. **Within a tier** by ready endpoints or explicit weights; within a cluster evenly.
+//! 4. **Within a tier** by ready endpoints or explicit weights; within a cluster evenly, but for new endpoints that
+//!    warm up. What an algorithm makes of these shares stands in `pools`.
 
+use super::pools::Ways;
+use crate::hash::stable_hash;
 use crate::health::{
     Availability, BackendHealth, ClusterState, EndpointId, EndpointState, Unavailable,
 };
@@ -21,7 +24,8 @@ pub struct Shares {
     epoch: u64,
     valid_until: Tick,
     mode: Mode,
-    clusters: Vec<ClusterShare>,
+    pub(super) ways: Ways,
+    pub(super) clusters: Vec<ClusterShare>,
 }
 
 /// Whether verdicts are heeded.
@@ -42,22 +46,26 @@ pub struct ClusterShare {
     /// Every endpoint.
     all: Vec<Arc<EndpointState>>,
     /// Those that get requests.
-    serving: Vec<Serving>,
+    pub(super) serving: Vec<Serving>,
     /// No two serving endpoints differ in weight.
-    even: bool,
+    pub(super) even: bool,
     /// Its tier, 0 for the first.
-    tier: usize,
+    pub(super) tier: usize,
+    /// Whether it shares by its endpoints, so that these may be compared with those of others.
+    pub(super) pooled: bool,
     /// Of the whole backend, 0 to 1.
-    share: f64,
+    pub(super) share: f64,
     /// Its part of the 2^32 points ends here.
     end: u64,
 }
 
 #[derive(Debug)]
-struct Serving {
-    endpoint: Arc<EndpointState>,
-    /// Part of a full share.
+pub(super) struct Serving {
+    pub(super) endpoint: Arc<EndpointState>,
+    /// Part of a full share as far as its health goes.
     weight: f64,
+    /// The same while it warms up: it is as strong as any, but gets less.
+    pub(super) part: f64,
     /// Its part of the cluster's 2^32 points ends here.
     end: u64,
 }
@@ -70,6 +78,7 @@ impl Default for Shares {
             epoch: 0,
             valid_until: Tick::NEVER,
             mode: Mode::Empty,
+            ways: Ways::default(),
             clusters: Vec::new(),
         }
     }
@@ -96,6 +105,7 @@ impl Shares {
             epoch,
             valid_until,
             mode,
+            ways: Ways::of(&policy.balance),
             clusters,
         }
     }
@@ -126,20 +136,37 @@ impl Shares {
         pinned: Option<&ClusterName>,
         point: u32,
     ) -> Option<&Arc<EndpointState>> {
+        let (cluster, point) = self.cluster_at(pinned, point)?;
+        Some(&cluster.at(point)?.endpoint)
+    }
+
+    /// The cluster at `point`, which is `pinned` while that can serve, and the same point stretched over the
+    /// cluster's own points.
+    pub(super) fn cluster_at(
+        &self,
+        pinned: Option<&ClusterName>,
+        point: u32,
+    ) -> Option<(&ClusterShare, u64)> {
         let point = u64::from(point);
-        let pinned = pinned.and_then(|name| self.clusters.iter().find(|c| c.name() == name));
-        if let Some(cluster) = pinned.filter(|cluster| !cluster.serving.is_empty()) {
-            return cluster.at(point);
+        if let Some(cluster) = self.pinned(pinned) {
+            return Some((cluster, point));
         }
         let mut start = 0;
         for cluster in &self.clusters {
             if point < cluster.end {
-                // The same point, stretched over the cluster's own points.
-                return cluster.at(((point - start) << 32) / (cluster.end - start));
+                let stretched = ((point - start) << 32) / (cluster.end - start);
+                return Some((cluster, stretched));
             }
             start = cluster.end;
         }
         None
+    }
+
+    /// The cluster that a route is pinned to, while it can serve.
+    pub(super) fn pinned(&self, pinned: Option<&ClusterName>) -> Option<&ClusterShare> {
+        let name = pinned?;
+        let mut named = self.clusters.iter().filter(|c| c.name() == name);
+        named.next().filter(|cluster| !cluster.serving.is_empty())
     }
 
     /// Another endpoint after those in `tried`; the order of preference stands at [`super::choose`].
@@ -198,19 +225,30 @@ impl ClusterShare {
         self.serving.iter().map(|s| s.weight).sum()
     }
 
-    fn at(&self, point: u64) -> Option<&Arc<EndpointState>> {
+    /// What its endpoints are given in all.
+    pub(super) fn parts(&self) -> f64 {
+        self.serving.iter().map(|s| s.part).sum()
+    }
+
+    /// Its identity: the same in every gateway.
+    pub(super) fn identity(&self) -> u64 {
+        stable_hash(self.name().as_str().as_bytes())
+    }
+
+    pub(super) fn at(&self, point: u64) -> Option<&Serving> {
         let index = if self.even {
             usize::try_from((point * self.serving.len() as u64) >> 32).ok()?
         } else {
             self.serving.partition_point(|s| s.end <= point)
         };
-        self.serving.get(index).map(|s| &s.endpoint)
+        self.serving.get(index)
     }
 }
 
 /// Who is there and can serve, by cluster, and until when that holds by itself.
 fn survey(backend: &BackendHealth, now: Tick) -> (Vec<ClusterShare>, Tick) {
-    let rule = backend.policy().placement.return_;
+    let policy = backend.policy();
+    let (rule, warmup) = (policy.placement.return_, policy.warmup());
     let mut valid_until = Tick::END;
     let mut clusters: Vec<ClusterShare> = Vec::new();
     let mut held: Vec<(usize, Arc<EndpointState>)> = Vec::new();
@@ -225,6 +263,7 @@ fn survey(backend: &BackendHealth, now: Tick) -> (Vec<ClusterShare>, Tick) {
                 serving: Vec::new(),
                 even: true,
                 tier: 0,
+                pooled: true,
                 share: 0.0,
                 end: 0,
             });
@@ -233,7 +272,11 @@ fn survey(backend: &BackendHealth, now: Tick) -> (Vec<ClusterShare>, Tick) {
         let (availability, until) = endpoint.availability(&rule, now);
         valid_until = valid_until.min(until);
         match availability {
-            Availability::Serving(weight) => clusters[at].serve(endpoint, weight),
+            Availability::Serving(weight) => {
+                let (warmth, until) = endpoint.warmth(warmup, now);
+                valid_until = valid_until.min(until);
+                clusters[at].serve(endpoint, weight, weight * warmth);
+            }
             Availability::Not(Unavailable::Held) => held.push((at, Arc::clone(endpoint))),
             Availability::Not(_) => {}
         }
@@ -242,17 +285,18 @@ fn survey(backend: &BackendHealth, now: Tick) -> (Vec<ClusterShare>, Tick) {
     if clusters.iter().all(|c| c.serving.is_empty()) {
         // A hold protects what is healthy elsewhere; there is none.
         for (at, endpoint) in &held {
-            clusters[*at].serve(endpoint, 1.0);
+            clusters[*at].serve(endpoint, 1.0, 1.0);
         }
     }
     (clusters, valid_until)
 }
 
 impl ClusterShare {
-    fn serve(&mut self, endpoint: &Arc<EndpointState>, weight: f64) {
+    fn serve(&mut self, endpoint: &Arc<EndpointState>, weight: f64, part: f64) {
         self.serving.push(Serving {
             endpoint: Arc::clone(endpoint),
             weight,
+            part,
             end: 0,
         });
     }
@@ -274,7 +318,7 @@ fn decide_mode(clusters: &mut [ClusterShare], panic_below_percent: u8) -> Mode {
         if all_lost || !cluster.serving.is_empty() {
             cluster.serving.clear();
             for endpoint in cluster.all.clone() {
-                cluster.serve(&endpoint, 1.0);
+                cluster.serve(&endpoint, 1.0, 1.0);
             }
         }
     }
@@ -293,8 +337,9 @@ fn share_by_tiers(clusters: &mut [ClusterShare], placement: &Placement) {
     for (cluster, weight) in clusters.iter_mut().zip(&mut weights) {
         let (tier, rule) = tier_of(cluster.name(), placement);
         cluster.tier = tier;
+        cluster.pooled = rule == Weight::ReadyEndpoints;
         *weight = match rule {
-            Weight::ReadyEndpoints => cluster.healthy(),
+            Weight::ReadyEndpoints => cluster.parts(),
             Weight::Explicit(explicit) => {
                 let climbed = cluster.serving.iter().map(|s| s.weight).fold(0.0, f64::max);
                 f64::from(explicit) * climbed
@@ -361,13 +406,13 @@ fn lay_out(clusters: &mut [ClusterShare]) {
             Some(last) if i >= last => 1 << 32,
             _ => (sum * POINTS) as u64,
         };
-        let total = cluster.healthy();
-        let first = cluster.serving.first().map_or(1.0, |s| s.weight);
-        cluster.even = cluster.serving.iter().all(|s| s.weight == first);
+        let total = cluster.parts();
+        let first = cluster.serving.first().map_or(1.0, |s| s.part);
+        cluster.even = cluster.serving.iter().all(|s| s.part == first);
         let mut sum = 0.0;
         let count = cluster.serving.len();
         for (i, serving) in cluster.serving.iter_mut().enumerate() {
-            sum += serving.weight / total;
+            sum += serving.part / total;
             serving.end = if i + 1 == count {
                 1 << 32
             } else {

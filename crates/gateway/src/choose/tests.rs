@@ -1,5 +1,7 @@
 //! Shares, tiers, pinning, panic and return, on a clock that the tests move.
 
+mod balance;
+
 use super::*;
 use crate::health::{HealthTable, Outcome, Part, RAMP_FLOOR};
 use proptest::prelude::*;
@@ -7,12 +9,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tidegate_model::*;
 
-struct Rig {
+pub(super) struct Rig {
     health: HealthTable,
     backend: Arc<BackendState>,
     id: BackendId,
     content: Backend,
-    now: Tick,
+    pub(super) now: Tick,
 }
 
 impl Rig {
@@ -21,7 +23,7 @@ impl Rig {
         Self::with(endpoints, |_| {})
     }
 
-    fn with(endpoints: &[usize], change: impl FnOnce(&mut Backend)) -> Self {
+    pub(super) fn with(endpoints: &[usize], change: impl FnOnce(&mut Backend)) -> Self {
         let mut content = Backend {
             clusters: clusters(endpoints),
             ..Backend::default()
@@ -41,7 +43,7 @@ impl Rig {
         }
     }
 
-    fn rescale(&mut self, endpoints: &[usize]) {
+    pub(super) fn rescale(&mut self, endpoints: &[usize]) {
         self.content.clusters = clusters(endpoints);
         self.health.upsert(&self.id, &self.content);
     }
@@ -54,7 +56,7 @@ impl Rig {
         }
     }
 
-    fn policy(&self) -> ForwardEntry {
+    pub(super) fn policy(&self) -> ForwardEntry {
         self.forward(RoutePlacement::Policy)
     }
 
@@ -62,7 +64,7 @@ impl Rig {
     fn spread(&self, forward: &ForwardEntry, requests: u32) -> BTreeMap<String, u32> {
         let mut counts = BTreeMap::new();
         for _ in 0..requests {
-            let pick = choose(forward, &[], self.now, 0).unwrap();
+            let pick = choose(forward, &Claim::Free, &[], self.now, 0).unwrap();
             let cluster = pick.endpoint().cluster().name().to_string();
             *counts.entry(cluster).or_default() += 1;
             pick.finish(Outcome::Answered { status: 200 }, self.now);
@@ -76,7 +78,7 @@ impl Rig {
     }
 
     /// Lets every endpoint of a cluster fail until it is ejected.
-    fn fail(&self, cluster: usize) {
+    pub(super) fn fail(&self, cluster: usize) {
         for endpoint in self.of(cluster) {
             for _ in 0..3 {
                 Pick::begin(Arc::clone(&endpoint), Part::First, self.now)
@@ -85,7 +87,7 @@ impl Rig {
         }
     }
 
-    fn of(&self, cluster: usize) -> Vec<Arc<EndpointState>> {
+    pub(super) fn of(&self, cluster: usize) -> Vec<Arc<EndpointState>> {
         let name = name(cluster);
         let endpoints = self.backend.health().endpoints();
         endpoints
@@ -135,7 +137,7 @@ fn clusters_share_by_ready_endpoints_and_endpoints_evenly() {
 
     let mut counts: HashMap<EndpointId, u32> = HashMap::new();
     for _ in 0..400 {
-        let pick = choose(&rig.policy(), &[], rig.now, 0).unwrap();
+        let pick = choose(&rig.policy(), &Claim::Free, &[], rig.now, 0).unwrap();
         *counts.entry(pick.id()).or_default() += 1;
     }
     // Smooth: after a hundred requests each, none is more than two off.
@@ -152,7 +154,7 @@ fn scaling_to_zero_moves_everything_at_once_and_back() {
     rig.rescale(&[3, 3]);
     near(rig.share(&forward, "c0"), 0.5);
     rig.rescale(&[0, 0]);
-    assert!(choose(&forward, &[], rig.now, 0).is_none());
+    assert!(choose(&forward, &Claim::Free, &[], rig.now, 0).is_none());
 }
 
 #[test]
@@ -229,7 +231,11 @@ fn too_few_healthy_endpoints_mean_that_all_are_used() {
     assert_eq!(rig.backend.shares(rig.now).mode(), Mode::Panic);
     let mut seen = std::collections::HashSet::new();
     for _ in 0..40 {
-        seen.insert(choose(&rig.policy(), &[], rig.now, 0).unwrap().id());
+        seen.insert(
+            choose(&rig.policy(), &Claim::Free, &[], rig.now, 0)
+                .unwrap()
+                .id(),
+        );
     }
     assert_eq!(seen.len(), 4);
 }
@@ -243,12 +249,14 @@ fn the_fallback_serves_only_a_backend_without_endpoints() {
     rig.fail(0);
     let ours = rig.of(0)[0].id();
     assert_eq!(
-        choose(&forward, &[], rig.now, 0).unwrap().address(),
+        choose(&forward, &Claim::Free, &[], rig.now, 0)
+            .unwrap()
+            .address(),
         rig.of(0)[0].address()
     );
-    assert!(choose(&forward, &[ours], rig.now, 0).is_none());
+    assert!(choose(&forward, &Claim::Free, &[ours], rig.now, 0).is_none());
     rig.rescale(&[0]);
-    assert!(choose(&forward, &[], rig.now, 0).is_some());
+    assert!(choose(&forward, &Claim::Free, &[], rig.now, 0).is_some());
 }
 
 #[test]
@@ -258,20 +266,20 @@ fn a_further_try_prefers_another_cluster_and_ends_when_all_were_tried() {
     let mut tried = Vec::new();
     let mut clusters = Vec::new();
     for random in 0..4 {
-        let pick = choose(&forward, &tried, rig.now, random).unwrap();
+        let pick = choose(&forward, &Claim::Free, &tried, rig.now, random).unwrap();
         assert!(!tried.contains(&pick.id()));
         tried.push(pick.id());
         clusters.push(pick.endpoint().cluster().name().clone());
     }
     assert_ne!(clusters[0], clusters[1]);
-    assert!(choose(&forward, &tried, rig.now, 9).is_none());
+    assert!(choose(&forward, &Claim::Free, &tried, rig.now, 9).is_none());
 }
 
 #[test]
 fn a_primary_in_trouble_is_left_at_the_first_retry() {
     let rig = Rig::with(&[3, 1], |b| b.placement.tiers = tiers(&[&[0], &[1]]));
-    let first = choose(&rig.policy(), &[], rig.now, 0).unwrap();
-    let second = choose(&rig.policy(), &[first.id()], rig.now, 0).unwrap();
+    let first = choose(&rig.policy(), &Claim::Free, &[], rig.now, 0).unwrap();
+    let second = choose(&rig.policy(), &Claim::Free, &[first.id()], rig.now, 0).unwrap();
     assert_eq!(*second.endpoint().cluster().name(), name(1));
 }
 
@@ -335,7 +343,7 @@ proptest! {
             });
             prop_assert!(total == 0 || serving.count() > 0);
             for forward in [rig.policy(), rig.forward(RoutePlacement::Pinned(name(pinned)))] {
-                let pick = choose(&forward, &[], rig.now, 7);
+                let pick = choose(&forward, &Claim::Free, &[], rig.now, 7);
                 prop_assert_eq!(pick.is_some(), total > 0);
             }
         }
@@ -350,7 +358,7 @@ proptest! {
     fn every_endpoint_can_be_tried_once_and_no_more(endpoints in counts(), random in any::<u64>()) {
         let rig = Rig::new(&endpoints);
         let mut tried = Vec::new();
-        while let Some(pick) = choose(&rig.policy(), &tried, rig.now, random) {
+        while let Some(pick) = choose(&rig.policy(), &Claim::Free, &tried, rig.now, random) {
             prop_assert!(!tried.contains(&pick.id()));
             tried.push(pick.id());
         }

@@ -3,9 +3,10 @@
 
 use super::asker::Asker;
 use super::{Client, OwnAnswer};
+use crate::choose::{Claim, aim};
 use crate::filter::{Facts, write_location};
 use crate::h1::{Edits, Framing, Identity, Line, Refusal, RequestHead, Wanted, write_request};
-use crate::table::{self, HeaderLookup, RouteAction, RouteEntry, Table};
+use crate::table::{self, ForwardEntry, HeaderLookup, RouteAction, RouteEntry, Table};
 use crate::worker::Scratch;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,11 +16,22 @@ use tidegate_model::normalise_path;
 #[derive(Debug)]
 pub(super) enum Admitted<'t> {
     /// It is forwarded; its head for the backend stands in `request_out`.
-    To(&'t Arc<RouteEntry>),
+    To(Destination<'t>),
     /// No route matches.
     Nowhere,
     /// Its route answers by itself, with the lines in `answer_lines`.
     Answered(OwnAnswer),
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(super) struct Destination<'t> {
+    /// Its route.
+    pub(super) entry: &'t Arc<RouteEntry>,
+    /// Which of the route's backends.
+    pub(super) to: &'t ForwardEntry,
+    /// What it says about the endpoint.
+    pub(super) claim: Claim,
 }
 
 /// Finds the route of the request whose head stands in `scratch`, and applies its filters.
@@ -94,6 +106,10 @@ pub(super) fn admit<'t>(
             return Ok(Admitted::Answered(OwnAnswer::Bare(redirect.status)));
         }
     }
+    let random = || client.worker.random();
+    let Some((to, claim)) = aim(&entry.action, &facts, random) else {
+        return Ok(Admitted::Answered(OwnAnswer::NoEndpoint));
+    };
     let mut wanted = Wanted {
         path: path.as_bytes(),
         query,
@@ -120,7 +136,7 @@ pub(super) fn admit<'t>(
     };
     request_out.clear();
     write_request(request, buf, wanted, identity, request_out);
-    Ok(Admitted::To(entry))
+    Ok(Admitted::To(Destination { entry, to, claim }))
 }
 
 /// The form hosts of routes are kept in.

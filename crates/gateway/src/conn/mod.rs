@@ -21,9 +21,8 @@ pub(crate) use stream::ClientStream;
 
 use crate::forward;
 use crate::h1::{Persistence, Refusal};
-use crate::table::RouteAction;
 use crate::worker::Scratch;
-use admit::Admitted;
+use admit::{Admitted, Destination};
 use client::HeadRead;
 
 /// What becomes of the connection after an answer.
@@ -110,8 +109,8 @@ async fn serve_burst(client: &mut Client, scratch: &mut Scratch, mut place: Plac
 async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
     let table = client.worker.table();
     let settings = table.settings();
-    let entry = match admit::admit(&table, scratch, client) {
-        Ok(Admitted::To(entry)) => Some(entry),
+    let destination = match admit::admit(&table, scratch, client) {
+        Ok(Admitted::To(destination)) => Some(destination),
         Ok(Admitted::Nowhere) => None,
         Ok(Admitted::Answered(answer)) => {
             let persistence = persistence(client, scratch);
@@ -120,26 +119,18 @@ async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
         Err(refusal) => return refuse(client, scratch, refusal).await,
     };
     let persistence = persistence(client, scratch);
-    let Some(entry) = entry else {
+    let Some(Destination { entry, to, claim }) = destination else {
         let answer = match table.is_unset() {
             true => OwnAnswer::NoConfiguration,
             false => OwnAnswer::NoRoute,
         };
         return answer_and_skip(client, scratch, answer, persistence).await;
     };
-    let to = match &entry.action {
-        RouteAction::Forward(to) => Some(to),
-        RouteAction::Split(split) => split.choose(client.worker.random()),
-        // Answered when it was admitted.
-        RouteAction::Redirect(_) | RouteAction::Respond(_) => None,
-    };
-    let Some(to) = to else {
-        return answer_and_skip(client, scratch, OwnAnswer::NoEndpoint, persistence).await;
-    };
     let filters = entry.filters.as_deref();
     let own = filters.and_then(|filters| filters.settings(settings));
     let request = forward::Request {
         to,
+        claim,
         filters,
         settings: own.as_ref().unwrap_or(settings),
         persistence,

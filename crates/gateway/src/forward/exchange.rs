@@ -5,13 +5,14 @@
 //! * Silent for the time of one try, or judged silent by [`crate::health::silence`]: another endpoint is
 //!   asked **as well**, if the request may be repeated; the first answer counts. Each further try is given
 //!   four times the time of the one before, so that what is merely slow is not done many times over.
+//! * What the endpoint of a client's session answers counts, if its backend says that sessions stay.
 //! * A kept connection that turns out to be closed says nothing about its endpoint: the same endpoint is
 //!   asked on a new one.
 //! * Never the same endpoint twice otherwise, never more than `retry.max` further ones, and never without
 //!   the budget for it.
 
 use super::attempt::{Attempt, Connection, Failure, Progress, Sending, StartError};
-use crate::choose::choose;
+use crate::choose::{Claim, choose};
 use crate::conn::OwnAnswer;
 use crate::h1::{Asked, BadResponse};
 use crate::health::Outcome;
@@ -27,6 +28,7 @@ use tidegate_runtime::Tick;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
     pub(super) to: &'a ForwardEntry,
+    pub(super) claim: Claim,
     pub(super) settings: &'a Settings,
     pub(super) asked: Asked,
     /// It may be sent more than once, and all of it is at hand.
@@ -187,6 +189,10 @@ impl<'a> Exchange<'a> {
             return false;
         }
         let now = worker.now();
+        let (to, claim) = (self.rules.to, &self.rules.claim);
+        if claim.stays_at(to, scratch.attempts[at].pick.endpoint(), now) {
+            return false;
+        }
         let others = scratch.attempts.len() > 1;
         if !others && self.start_another(worker, scratch, now).is_err() {
             return false;
@@ -253,7 +259,8 @@ impl<'a> Exchange<'a> {
                 return Err(NoMore::Ever);
             }
             let random = if further { worker.random() } else { 0 };
-            let pick = choose(self.rules.to, &scratch.tried, now, random).ok_or(NoMore::Ever)?;
+            let (to, claim) = (self.rules.to, &self.rules.claim);
+            let pick = choose(to, claim, &scratch.tried, now, random).ok_or(NoMore::Ever)?;
             if further {
                 if !worker.shared.budget.try_withdraw(&settings.retry, now) {
                     return Err(NoMore::Now);

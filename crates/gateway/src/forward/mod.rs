@@ -20,6 +20,7 @@ mod upload;
 pub(crate) use attempt::Attempt;
 pub(crate) use tunnel::Tunnel;
 
+use crate::choose::Claim;
 use crate::conn::{After, Client, OwnAnswer};
 use crate::filter::Filters;
 use crate::h1::{Asked, Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
@@ -36,6 +37,8 @@ use upload::{Upload, UploadFailure};
 pub(crate) struct Request<'a> {
     /// Where it goes.
     pub(crate) to: &'a ForwardEntry,
+    /// What it says about the endpoint.
+    pub(crate) claim: Claim,
     pub(crate) filters: Option<&'a Filters>,
     pub(crate) settings: &'a Settings,
     /// Whether the client's connection may go on.
@@ -73,6 +76,7 @@ pub(crate) async fn forward(
     }
     let rules = Rules {
         to: request.to,
+        claim: request.claim,
         settings: request.settings,
         asked: Asked {
             method: scratch.request.method,

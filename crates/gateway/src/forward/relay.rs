@@ -47,6 +47,10 @@ pub(super) async fn relay(
         return After::Reset;
     };
     let status = scratch.response.status;
+    if let Some(session) = request.claim.session() {
+        let now = client.worker.now();
+        session.write_cookie(request.to, pick.endpoint(), now, &mut scratch.answer_lines);
+    }
     if scratch.response.is_switch() {
         return switch(client, scratch, pick, stream, buffer).await;
     }
@@ -135,7 +139,8 @@ async fn switch(
 ) -> After {
     let status = scratch.response.status;
     scratch.response_out.clear();
-    write_switch(&scratch.response, down.data(), &mut scratch.response_out);
+    let (lines, out) = (&scratch.answer_lines, &mut scratch.response_out);
+    write_switch(&scratch.response, down.data(), lines, out);
     down.consume(scratch.response.length);
     client.worker.shared.traffic.answer(status);
     pick.finish(Outcome::Answered { status }, client.worker.now());

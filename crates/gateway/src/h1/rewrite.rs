@@ -164,8 +164,9 @@ pub(crate) fn write_interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) 
 }
 
 /// Appends the 101 head for the client.
-pub(crate) fn write_switch(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_switch(head: &ResponseHead, buf: &[u8], more: &[u8], out: &mut Vec<u8>) {
     write_informational(head, buf, out);
+    out.extend_from_slice(more);
     out.extend_from_slice(TO_WEBSOCKET);
     out.extend_from_slice(b"\r\n");
 }

@@ -5,8 +5,9 @@ use super::endpoint::{Availability, EndpointState};
 use super::latency::LatencyEstimate;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tidegate_model::{BackendId, HealthPolicy, Placement};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tidegate_model::{Algorithm, BackendId, Balance, HealthPolicy, Placement};
 use tidegate_runtime::Tick;
 
 /// The rules of a backend.
@@ -16,6 +17,18 @@ pub struct Policy {
     pub placement: Placement,
     /// How endpoints are judged.
     pub health: HealthPolicy,
+    /// How they are chosen.
+    pub balance: Balance,
+}
+
+impl Policy {
+    /// Over what time a new endpoint warms up: the algorithm must have use for it.
+    pub(crate) fn warmup(&self) -> Duration {
+        match self.balance.algorithm {
+            Algorithm::RoundRobin | Algorithm::LeastConnections => self.balance.warmup,
+            Algorithm::RandomOfTwo | Algorithm::PeakEwma | Algorithm::Hash(_) => Duration::ZERO,
+        }
+    }
 }
 
 /// The endpoints of a backend with the rules they are judged by.
@@ -26,6 +39,10 @@ pub struct BackendHealth {
     policy: ArcSwap<Policy>,
     endpoints: ArcSwap<Vec<Arc<EndpointState>>>,
     latency: LatencyEstimate,
+    /// What a request says decides where it goes.
+    keyed: AtomicBool,
+    /// Its endpoints' times are needed one by one.
+    measured: AtomicBool,
     epoch: AtomicU64,
 }
 
@@ -37,6 +54,8 @@ impl BackendHealth {
             policy: ArcSwap::default(),
             endpoints: ArcSwap::default(),
             latency: LatencyEstimate::default(),
+            keyed: AtomicBool::new(false),
+            measured: AtomicBool::new(false),
             epoch: AtomicU64::new(1),
         }
     }
@@ -61,6 +80,16 @@ impl BackendHealth {
         &self.latency
     }
 
+    /// Whether a request's key or cookie decides where it goes. A look at it is all that other backends pay.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.keyed.load(Relaxed)
+    }
+
+    /// Whether times are kept for each endpoint.
+    pub(super) fn is_measured(&self) -> bool {
+        self.measured.load(Relaxed)
+    }
+
     /// A number that differs whenever endpoints, rules or verdicts do.
     pub fn epoch(&self) -> u64 {
         // Both only grow, so that their sum repeats only when neither changed.
@@ -77,6 +106,12 @@ impl BackendHealth {
     }
 
     pub(super) fn set_policy(&self, policy: Policy) {
+        let balance = &policy.balance;
+        let hashes = matches!(balance.algorithm, Algorithm::Hash(_));
+        let keyed = hashes || balance.affinity.is_some();
+        let measured = balance.algorithm == Algorithm::PeakEwma;
+        self.keyed.store(keyed, Relaxed);
+        self.measured.store(measured, Relaxed);
         self.policy.store(Arc::new(policy));
         self.changed();
     }

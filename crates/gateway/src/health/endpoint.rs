@@ -2,11 +2,14 @@
 
 use super::backend::BackendHealth;
 use super::cluster::{ClusterState, Part};
+use super::peak_ewma::PeakEwma;
 use super::sharded::Padded;
 use super::silence::{self, ENDPOINT_REQUESTS, Evidence, PATIENCE_MIN, SUSPICION_UNPROBED};
+use crate::hash::StableHasher;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tidegate_model::{PassiveCheck, Probe, Protocol, Return};
 use tidegate_runtime::Tick;
 
@@ -63,12 +66,25 @@ pub enum Unavailable {
 #[derive(Debug)]
 pub struct EndpointState {
     id: EndpointId,
+    identity: u64,
     address: SocketAddr,
     protocol: Protocol,
     cluster: Arc<ClusterState>,
     backend: Weak<BackendHealth>,
     traffic: Padded<Traffic>,
     verdict: Verdict,
+    novelty: Novelty,
+    /// When a new one was first looked at.
+    born: AtomicU64,
+}
+
+/// Whether an endpoint has joined others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Novelty {
+    /// It was there when the backend became known.
+    Old,
+    /// It came later.
+    New,
 }
 
 /// Written by every request.
@@ -76,6 +92,7 @@ pub struct EndpointState {
 struct Traffic {
     active: AtomicU32,
     evidence: Evidence,
+    wait: PeakEwma,
 }
 
 /// Written when something changes.
@@ -116,16 +133,29 @@ impl EndpointState {
         protocol: Protocol,
         cluster: Arc<ClusterState>,
         backend: Weak<BackendHealth>,
+        novelty: Novelty,
     ) -> Self {
+        let mut identity = StableHasher::new();
+        identity.write(cluster.name().as_str().as_bytes());
+        identity.write(b"/");
+        identity.write(address.to_string().as_bytes());
         Self {
             id,
+            identity: identity.finish(),
             address,
             protocol,
             cluster,
             backend,
             traffic: Padded::default(),
             verdict: Verdict::default(),
+            novelty,
+            born: AtomicU64::new(0),
         }
+    }
+
+    /// Made of its cluster and address alone: the same in every gateway.
+    pub fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// What it speaks; one that changes that is another endpoint.
@@ -151,6 +181,26 @@ impl EndpointState {
     /// Attempts under way.
     pub fn active(&self) -> u32 {
         self.traffic.0.active.load(Relaxed)
+    }
+
+    /// How long a request sent to it at `now` may expect to wait, in no unit but comparable among endpoints.
+    /// One that never answered ranks before all others while it has nothing to do, and after them otherwise.
+    pub(crate) fn expected_wait(&self, now: Tick) -> f64 {
+        let active = f64::from(self.active());
+        match self.traffic.0.wait.nanos(now) {
+            0.0 if active > 0.0 => f64::MAX / 2.0 + active,
+            wait => wait * (active + 1.0),
+        }
+    }
+
+    /// The part of its share that a new endpoint gets at `now`, and until when.
+    pub(crate) fn warmth(&self, warmup: Duration, now: Tick) -> (f64, Tick) {
+        if self.novelty == Novelty::Old || warmup.is_zero() {
+            return (1.0, Tick::END);
+        }
+        // Whoever looks first says when it begins: endpoints come from a snapshot, which has no clock.
+        let _ = self.born.compare_exchange(0, now.0, Relaxed, Relaxed);
+        climb(now.since(Tick(self.born.load(Relaxed))), warmup, now)
     }
 
     /// When its last byte came; exact to a millisecond.
@@ -264,6 +314,9 @@ impl EndpointState {
         self.cluster.latency().add(took);
         if let Some(backend) = self.backend.upgrade() {
             backend.latency().add(took);
+            if backend.is_measured() {
+                self.traffic.0.wait.add(took, now);
+            }
         }
         self.byte_seen(now);
     }
@@ -403,10 +456,15 @@ fn ramp(returned: Tick, rule: &Return, now: Tick) -> (Availability, Tick) {
     if now < starts {
         return (Availability::Not(Unavailable::Held), starts);
     }
-    let grown = now.since(starts);
-    if grown >= rule.ramp {
-        return (Availability::Serving(1.0), Tick::END);
+    let (share, until) = climb(now.since(starts), rule.ramp, now);
+    (Availability::Serving(share), until)
+}
+
+/// The part of a share after `grown` of `whole`, and until when it is good enough.
+fn climb(grown: Duration, whole: Duration, now: Tick) -> (f64, Tick) {
+    if grown >= whole {
+        return (1.0, Tick::END);
     }
-    let share = (grown.as_secs_f64() / rule.ramp.as_secs_f64()).max(RAMP_FLOOR);
-    (Availability::Serving(share), now + rule.ramp / 20)
+    let part = (grown.as_secs_f64() / whole.as_secs_f64()).max(RAMP_FLOOR);
+    (part, now + whole / 20)
 }

@@ -24,6 +24,7 @@ mod backend;
 mod cluster;
 mod endpoint;
 mod latency;
+mod peak_ewma;
 pub mod probe;
 mod sharded;
 pub mod silence;

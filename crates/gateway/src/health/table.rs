@@ -2,7 +2,7 @@
 
 use super::backend::{BackendHealth, Policy};
 use super::cluster::{ClusterState, Fleet};
-use super::endpoint::{EndpointId, EndpointState};
+use super::endpoint::{EndpointId, EndpointState, Novelty};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -75,6 +75,10 @@ impl HealthTable {
     /// The entry of a backend, made to agree with `backend`: endpoints it had keep their evidence.
     pub(crate) fn upsert(&self, id: &BackendId, backend: &Backend) -> Arc<BackendHealth> {
         let mut entries = self.lock();
+        let novelty = match entries.backends.contains_key(id) {
+            true => Novelty::New,
+            false => Novelty::Old,
+        };
         let health = Arc::clone(
             entries
                 .backends
@@ -84,6 +88,7 @@ impl HealthTable {
         let policy = Policy {
             placement: backend.placement.clone(),
             health: backend.health.clone(),
+            balance: backend.balance.clone(),
         };
         if **health.policy() != policy {
             health.set_policy(policy);
@@ -106,6 +111,7 @@ impl HealthTable {
                         backend.protocol,
                         Arc::clone(&state),
                         Arc::downgrade(&health),
+                        novelty,
                     )),
                 };
                 endpoints.push(entry);

@@ -1,7 +1,7 @@
 //! Verdicts on a clock that the tests move: silence, ejection, return.
 
 use super::*;
-use crate::choose::{BackendState, Pick, choose};
+use crate::choose::{BackendState, Claim, Pick, choose};
 use crate::table::ForwardEntry;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     fn choose(&self) -> Pick {
-        choose(&self.forward, &[], self.now, 0).unwrap()
+        choose(&self.forward, &Claim::Free, &[], self.now, 0).unwrap()
     }
 
     fn endpoint(&self, at: usize) -> Arc<EndpointState> {
@@ -251,7 +251,7 @@ fn a_pause_of_the_gateway_is_not_taken_for_silence() {
 fn copies_of_one_slow_request_make_no_cluster_suspect() {
     let mut rig = Rig::new(&[3, 3]);
     let mut copies = vec![rig.choose()];
-    while let Some(copy) = choose(&rig.forward, &ids(&copies), rig.now, 0) {
+    while let Some(copy) = choose(&rig.forward, &Claim::Free, &ids(&copies), rig.now, 0) {
         copies.push(copy);
     }
     assert_eq!(copies.len(), 6);

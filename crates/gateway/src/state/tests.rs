@@ -1,4 +1,5 @@
 use super::*;
+use crate::choose::{Claim, choose};
 use crate::health::{EndpointId, Outcome};
 use crate::table::{HeaderLookup, RequestHead, RouteAction, route};
 use prometheus_client::encoding::text::encode;
@@ -53,7 +54,7 @@ fn chosen(shared: &Shared, now: Tick) -> Option<crate::choose::Pick> {
     };
     let tried: [EndpointId; 0] = [];
     match &route(&table, &head)?.action {
-        RouteAction::Forward(forward) => crate::choose::choose(forward, &tried, now, 0),
+        RouteAction::Forward(forward) => choose(forward, &Claim::Free, &tried, now, 0),
         RouteAction::Split(_) | RouteAction::Redirect(_) | RouteAction::Respond(_) => None,
     }
 }

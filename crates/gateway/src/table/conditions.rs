@@ -75,7 +75,7 @@ fn pseudo_header<'a, H: HeaderLookup>(
 }
 
 /// The first cookie of this name (RFC 6265 5.4).
-fn cookie<'a>(cookies: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn cookie<'a>(cookies: &'a [u8], name: &str) -> Option<&'a [u8]> {
     cookies.split(|b| *b == b';').find_map(|pair| {
         let (key, value) = split_once(pair.trim_ascii(), b'=')?;
         (key == name.as_bytes()).then_some(value)
@@ -83,7 +83,7 @@ fn cookie<'a>(cookies: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// The first parameter of this name in a query with its `?`, decoded; empty if it has no `=`.
-fn parameter<'a>(query: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
+pub(crate) fn parameter<'a>(query: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     let query = query.strip_prefix(b"?")?;
     query.split(|b| *b == b'&').find_map(|pair| {
         let (key, value) = split_once(pair, b'=').unwrap_or((pair, b""));

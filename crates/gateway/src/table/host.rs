@@ -74,6 +74,11 @@ impl Split {
         let found = self.shares.partition_point(|(upto, _)| *upto <= at);
         self.shares.get(found).map(|(_, forward)| forward)
     }
+
+    /// All of them, the route's own first.
+    pub(crate) fn forwards(&self) -> impl Iterator<Item = &ForwardEntry> {
+        self.shares.iter().map(|(_, forward)| forward)
+    }
 }
 
 impl HostRoutes {

@@ -16,7 +16,8 @@ mod route;
 mod tree;
 
 pub use compile::ApplyReport;
-pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry};
+pub(crate) use conditions::{cookie, parameter};
+pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry, Split};
 pub use route::{HeaderLookup, RequestHead, route};
 
 pub use crate::choose::BackendState;
