@@ -7,7 +7,7 @@ use crate::{Freshness, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Backend, BackendId, ClusterName, Placement, Protocol, Tier, TierMember, Weight,
+    Backend, BackendId, Balance, ClusterName, Placement, Protocol, Tier, TierMember, Weight,
 };
 
 /// The backends that routes have asked for so far.
@@ -55,13 +55,15 @@ impl<'a> Backends<'a> {
         class: &Class,
         ingress: &ObjectRef,
         service: &ServiceRef,
+        balance: &Balance,
     ) -> Resolved {
         let own_policy = self.policies.of_ingress(&ingress.namespace, &ingress.name);
         // The backend of one name may differ by Ingress or by class; then they are told apart here.
-        let variant = match (own_policy, &class.limited_by) {
-            (Some(_), _) => format!("@ingress.{}", ingress.name),
-            (None, Some(config)) => format!("@config.{config}"),
-            (None, None) => String::new(),
+        let own = own_policy.is_some() || *balance != Balance::default();
+        let variant = match (own, &class.limited_by) {
+            (true, _) => format!("@ingress.{}", ingress.name),
+            (false, Some(config)) => format!("@config.{config}"),
+            (false, None) => String::new(),
         };
         let port = format!("{}{variant}", service.port);
         let Ok(id) = BackendId::new(&service.namespace, &service.name, &port) else {
@@ -108,7 +110,10 @@ impl<'a> Backends<'a> {
         if !self.built.contains_key(&id) {
             let policy =
                 own_policy.or_else(|| self.policies.of_service(&service.namespace, &service.name));
-            let backend = self.build(class, policy, protocol, clusters);
+            let backend = Backend {
+                balance: balance.clone(),
+                ..self.build(class, policy, protocol, clusters)
+            };
             self.built.insert(id.clone(), backend);
         }
         Resolved::Backend {
@@ -116,6 +121,11 @@ impl<'a> Backends<'a> {
             without_port,
             unlike,
         }
+    }
+
+    /// How requests of a backend are given to endpoints.
+    pub(crate) fn balance_of(&self, id: &BackendId) -> Option<&Balance> {
+        self.built.get(id).map(|backend| &backend.balance)
     }
 
     fn build(
@@ -131,6 +141,7 @@ impl<'a> Backends<'a> {
             protocol,
             health: policy.health,
             clusters,
+            ..Backend::default()
         }
     }
 

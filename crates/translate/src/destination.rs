@@ -43,7 +43,14 @@ impl Mine<'_> {
                 diagnostics.error(&self.object, &field, Reason::ServiceNotFound, text);
                 continue;
             };
-            if let Some(id) = self.service(&service, &fields, instead, backends, diagnostics) {
+            if let Some(id) = self.service(
+                &service,
+                &self.annotations.balance,
+                &fields,
+                instead,
+                backends,
+                diagnostics,
+            ) {
                 shares.push(Share {
                     weight: one.weight,
                     forward: self.forward(id),

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Action, BackendId, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
+    Action, BackendId, Balance, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
     RoutePlacement,
 };
 
@@ -187,8 +187,12 @@ impl<'a> Mine<'a> {
         let namespace = &self.object.namespace;
         let service = annotation::first_port(backends.fleet, &self.class.clusters, namespace, name);
         if let Some(service) = service
-            && let Resolved::Backend { id, .. } =
-                backends.resolve(self.class, &self.object, &service)
+            && let Resolved::Backend { id, .. } = backends.resolve(
+                self.class,
+                &self.object,
+                &service,
+                &self.annotations.balance,
+            )
         {
             return Some(id);
         }
@@ -334,7 +338,8 @@ impl<'a> Mine<'a> {
         if let Some(destinations) = &self.annotations.destinations {
             return self.split(destinations, backends, diagnostics);
         }
-        match self.backend(backend, field, backends, diagnostics) {
+        let balance = &self.annotations.balance;
+        match self.backend(backend, balance, field, backends, diagnostics) {
             Some(id) => Action::Forward(self.forward(id)),
             None => match &self.fallback {
                 Some(fallback) => Action::Forward(Forward {
@@ -362,6 +367,7 @@ impl<'a> Mine<'a> {
     pub(crate) fn backend(
         &self,
         backend: &IngressBackend,
+        balance: &Balance,
         field: &str,
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
@@ -414,7 +420,7 @@ impl<'a> Mine<'a> {
             format!("{field}.service.name"),
             format!("{field}.service.port"),
         ];
-        self.service(&wanted, &fields, instead, backends, diagnostics)
+        self.service(&wanted, balance, &fields, instead, backends, diagnostics)
     }
 
     /// What happens to requests that have no backend.
@@ -430,13 +436,14 @@ impl<'a> Mine<'a> {
     pub(crate) fn service(
         &self,
         wanted: &ServiceRef,
+        balance: &Balance,
         [name_field, port_field]: &[String; 2],
         instead: &str,
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
     ) -> Option<BackendId> {
         let object = &self.object;
-        match backends.resolve(self.class, object, wanted) {
+        match backends.resolve(self.class, object, wanted, balance) {
             Resolved::Backend {
                 id,
                 without_port,

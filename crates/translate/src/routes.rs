@@ -6,7 +6,7 @@ use crate::diagnostic::Sink;
 use crate::ingress::{Candidate, Mine};
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_model::{Action, Forward, HostPattern, PathMatch, Route, RouteId, Share};
+use tidegate_model::{Action, Balance, Forward, HostPattern, PathMatch, Route, RouteId, Share};
 
 /// The routes of all hosts, each with the Ingresses it comes from: a canary by weight shares the route of its main one.
 pub(crate) type Routes = BTreeMap<HostPattern, Vec<(Vec<ObjectRef>, Route)>>;
@@ -150,10 +150,18 @@ impl Table {
                 continue;
             };
             let field = format!("{}.backend", candidate.field);
-            let Some(id) = mine.backend(candidate.backend, &field, backends, diagnostics) else {
+            let first = main.action.forwards().next();
+            // A canary that says nothing of it keeps the sessions of its main one.
+            let inherited = first.and_then(|normal| backends.balance_of(&normal.backend));
+            let own = &mine.annotations.balance;
+            let balance = match inherited {
+                Some(inherited) if *own == Balance::default() => inherited.clone(),
+                Some(_) | None => own.clone(),
+            };
+            let found = mine.backend(candidate.backend, &balance, &field, backends, diagnostics);
+            let Some(id) = found else {
                 continue;
             };
-            let first = main.action.forwards().next();
             let closed = mine.annotations.closed || self.closed.contains(&place);
             let action = match &main.action {
                 Action::Respond(status) if closed => Action::Respond(*status),

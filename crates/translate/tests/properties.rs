@@ -145,6 +145,14 @@ fn unshared((host, mut route): (HostPattern, Route)) -> (HostPattern, Route) {
 
 /// Annotations that become filters and forms of paths.
 const FILTERS: &[&str] = &[
+    "affinity",
+    "affinity-mode",
+    "session-cookie-name",
+    "session-cookie-path",
+    "session-cookie-max-age",
+    "load-balance",
+    "upstream-hash-by",
+    "warmup",
     "canary-by-header-pattern",
     "canary-by-query",
     "canary-by-cookie",
@@ -184,6 +192,9 @@ const FILTERS: &[&str] = &[
 
 /// Values that some of them take.
 const VALUES: &[&str] = &[
+    "cookie",
+    "ewma",
+    "$host-$http_x_a",
     "/$1",
     "/new?a=$2",
     "10",

@@ -1,5 +1,6 @@
 //! Annotations of Ingresses: one typed table says what each means today.
 
+mod balance;
 mod canary;
 mod destination;
 pub mod document;
@@ -22,7 +23,7 @@ use crate::diagnostic::{Sink, quote};
 use crate::fleet::PortRef;
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, HashMap};
-use tidegate_model::{ClusterName, Filters, Redirect};
+use tidegate_model::{Balance, ClusterName, Filters, Redirect};
 
 /// Prefixes in the order in which they win when one name is written with several.
 pub(crate) const PREFIXES: [&str; 3] = [
@@ -51,6 +52,9 @@ pub(crate) enum State {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Feature {
+    Affinity,
+    AffinityCanary,
+    AffinityMode,
     Allowlist,
     AppRoot,
     Blacklist,
@@ -67,6 +71,16 @@ pub(crate) enum Feature {
     CanaryWeight,
     CanaryWeightTotal,
     ConnectTimeout,
+    CookieChangeOnFailure,
+    CookieConditionalSameSite,
+    CookieDomain,
+    CookieExpires,
+    CookieMaxAge,
+    CookieName,
+    CookiePartitioned,
+    CookiePath,
+    CookieSameSite,
+    CookieSecure,
     CorsCredentials,
     CorsExpose,
     CorsHeaders,
@@ -84,12 +98,16 @@ pub(crate) enum Feature {
     ForwardedPrefix,
     FromToWww,
     FullPathRegex,
+    HashBy,
+    HashSubset,
+    HashSubsetSize,
     IgnorePathCase,
     LimitAllowlist,
     LimitBurst,
     LimitRpm,
     LimitRps,
     LimitWhitelist,
+    LoadBalance,
     MatchMethod,
     NextUpstream,
     PermanentRedirect,
@@ -119,6 +137,7 @@ pub(crate) enum Feature {
     Tries,
     UpstreamVhost,
     UseRegex,
+    Warmup,
     Whitelist,
 }
 
@@ -132,6 +151,8 @@ pub(crate) struct Annotations {
     pub(crate) default_backend: Option<(String, String)>,
     /// Set when something that protects the routes does not work: they answer 503.
     pub(crate) closed: bool,
+    /// How requests of its Services are given to endpoints.
+    pub(crate) balance: Balance,
     pub(crate) filters: Filters,
     pub(crate) paths: Paths,
     /// In place of the backends.
@@ -231,6 +252,7 @@ pub(crate) fn read(
     annotations.pinned = reader.pinned();
     annotations.canary = reader.canary();
     reader.filters(&mut annotations);
+    annotations.balance = reader.balance();
     annotations.default_backend = reader.default_backend();
     match reader.conditions() {
         Ok(conditions) => annotations.conditions = conditions,

@@ -124,6 +124,8 @@ fn any_ingress() -> impl Strategy<Value = Value> {
         json!({ "tidegate.io/canary": "true", "tidegate.io/canary-by-header": "x-new" }),
         json!({ "tidegate.io/default-backend": "c" }),
         json!({ "tidegate.io/app-root": "/x" }),
+        json!({ "tidegate.io/affinity": "cookie" }),
+        json!({ "tidegate.io/load-balance": "ewma" }),
         json!({ "tidegate.io/server-alias": "b.example.com, www.a.example.com" }),
         json!({ "tidegate.io/from-to-www-redirect": "true" }),
         json!({ "tidegate.io/destination": "50% a.shop.svc.cluster.local:80\n50% b.shop.svc.cluster.local:80" }),

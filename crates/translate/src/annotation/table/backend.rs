@@ -68,60 +68,68 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "Load balancing", "负载均衡";
         "load-balance", Both, Service, OneOf(&["round_robin", "least_conn", "random", "ewma"]), "round_robin",
             "How an endpoint is chosen", "如何选择端点",
-            NotYet;
+            ~ "It holds for the requests of its Ingress. `random` is the better of two by requests under way; `ewma` by latency, of which peaks count at once",
+              "只对本 Ingress 的请求有效。`random` 取两个随机端点中请求较少者；`ewma` 取延迟较低者，峰值立即计入",
+            Works(Feature::LoadBalance);
         "upstream-hash-by", Both, Service, Text, "",
             "What consistent hashing hashes", "一致性哈希的键",
-            NotYet;
+            ~ "Text with `$request_uri`, `$uri`, `$args`, `$host`, `$remote_addr`, `$scheme`, `$request_method`, `$http_NAME`, `$arg_NAME`, `$cookie_NAME`; other variables are refused",
+              "文本加 `$request_uri`、`$uri`、`$args`、`$host`、`$remote_addr`、`$scheme`、`$request_method`、`$http_NAME`、`$arg_NAME`、`$cookie_NAME`；拒绝其他变量",
+            Works(Feature::HashBy);
         "upstream-hash-by-subset", Both, Service, Bool, "false",
             "Hashes to a subset of endpoints", "哈希到端点的子集",
-            NotYet;
+            Works(Feature::HashSubset);
         "upstream-hash-by-subset-size", Both, Service, Integer(1, 1_000_000), "3",
-            "Size of the subset", "子集的大小",
-            NotYet;
+            "Size of the subset, at most 64", "子集的大小，最多 64",
+            Works(Feature::HashSubsetSize);
         "warmup", Own, Service, Seconds, "",
             "How long a new endpoint gets fewer requests", "新端点在多长时间内只得到较少请求",
-            NotYet;
+            Works(Feature::Warmup);
     },
     group! { "Session affinity", "会话保持";
         "affinity", Both, Service, OneOf(&["cookie"]), "",
             "Keeps a client with its endpoint by a cookie", "用 cookie 让客户端保持在同一端点",
-            NotYet;
+            ~ "The cookie means the same in every gateway; a client whose endpoint or cluster cannot serve is moved. A canary without settings of its own takes those of its main Ingress",
+              "该 cookie 在所有网关中含义相同；端点或集群不能服务时客户端会被移走。金丝雀若无自己的设置，则沿用主 Ingress 的",
+            Works(Feature::Affinity);
         "affinity-mode", Both, Service, OneOf(&["balanced", "persistent"]), "balanced",
             "Whether sessions move when endpoints are added", "增加端点时会话是否迁移",
-            NotYet;
+            Works(Feature::AffinityMode);
         "affinity-canary-behavior", Both, Service, OneOf(&["sticky", "legacy"]), "sticky",
             "Whether a client stays with the canary that served it", "客户端是否留在服务过它的金丝雀",
-            NotYet;
+            Works(Feature::AffinityCanary);
         "session-cookie-name", Both, Service, Token, "INGRESSCOOKIE",
             "Name of the cookie", "cookie 的名字",
-            NotYet;
+            Works(Feature::CookieName);
         "session-cookie-path", Both, Service, Path, "/",
             "`Path` of the cookie", "cookie 的 `Path`",
-            NotYet;
+            Works(Feature::CookiePath);
         "session-cookie-domain", Both, Service, Host, "",
             "`Domain` of the cookie", "cookie 的 `Domain`",
-            NotYet;
+            Works(Feature::CookieDomain);
         "session-cookie-max-age", Both, Service, Seconds, "session",
             "`Max-Age` of the cookie", "cookie 的 `Max-Age`",
-            NotYet;
+            Works(Feature::CookieMaxAge);
         "session-cookie-expires", Both, Service, Seconds, "session",
             "`Expires` of the cookie, from now", "cookie 的 `Expires`，从现在算起",
-            NotYet;
+            Works(Feature::CookieExpires);
         "session-cookie-samesite", Both, Service, OneOf(&["None", "Lax", "Strict"]), "",
             "`SameSite` of the cookie", "cookie 的 `SameSite`",
-            NotYet;
+            Works(Feature::CookieSameSite);
         "session-cookie-conditional-samesite-none", Both, Service, Bool, "false",
             "Leaves `SameSite=None` out for browsers that misread it", "对误读 `SameSite=None` 的浏览器不发送它",
-            NotYet;
+            Works(Feature::CookieConditionalSameSite);
         "session-cookie-secure", Both, Service, Bool, "",
             "`Secure` of the cookie", "cookie 的 `Secure`",
-            NotYet;
+            Works(Feature::CookieSecure);
         "session-cookie-partitioned", Both, Service, Bool, "false",
             "`Partitioned` of the cookie", "cookie 的 `Partitioned`",
-            NotYet;
+            Works(Feature::CookiePartitioned);
         "session-cookie-change-on-failure", Both, Service, Bool, "false",
             "Replaces the cookie when its endpoint failed", "端点失败后换发 cookie",
-            NotYet;
+            ~ "Without it, 502 to 504 of the session's own endpoint are passed on; an endpoint that cannot be asked is always left",
+              "未设置时，会话所属端点的 502 至 504 会原样返回；无法连接的端点总会被放弃",
+            Works(Feature::CookieChangeOnFailure);
     },
     group! { "TLS towards backends", "到后端的 TLS";
         "proxy-ssl-secret", Both, Service, Object, "",
