@@ -40,6 +40,11 @@ pub struct GatewayConfigSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
     pub trusted_proxies: Option<Vec<String>>,
+    /// Addresses and ranges of load balancers whose connections begin with a PROXY header (version 1 or 2): the client
+    /// is who it names. They must send one, on every listener; nobody else may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
+    pub proxy_protocol_peers: Option<Vec<String>>,
 }
 
 /// Time limits; what is not set keeps its default.

@@ -18,6 +18,10 @@ pub struct Settings {
     /// believed. What anybody else says is dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Cidr>,
+    /// Load balancers whose connections begin with a PROXY header of version 1 or 2: the client is who it names.
+    /// They must send one, on every listener; nobody else may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxy_protocol_peers: Vec<Cidr>,
 }
 
 /// Time limits. None may be zero.

@@ -304,6 +304,10 @@ fn settings(
             ("spec.timeouts", config.spec.timeouts.is_some()),
             ("spec.retries", config.spec.retries.is_some()),
             ("spec.trustedProxies", config.spec.trusted_proxies.is_some()),
+            (
+                "spec.proxyProtocolPeers",
+                config.spec.proxy_protocol_peers.is_some(),
+            ),
         ];
         if leading == Some(name) {
             apply(&object, config, &mut settings, diagnostics);
@@ -338,6 +342,18 @@ fn apply(
                 format!("spec.trustedProxies[{i}]"),
                 Reason::InvalidValue,
                 format!("{error}; this proxy is not believed"),
+            ),
+        }
+    }
+    let peers = config.spec.proxy_protocol_peers.iter().flatten();
+    for (i, range) in peers.enumerate() {
+        match range.parse() {
+            Ok(range) => settings.proxy_protocol_peers.push(range),
+            Err(error) => diagnostics.error(
+                object,
+                format!("spec.proxyProtocolPeers[{i}]"),
+                Reason::InvalidValue,
+                format!("{error}; a PROXY header from it is refused"),
             ),
         }
     }

@@ -13,6 +13,7 @@ mod answer;
 mod asker;
 mod client;
 mod http2;
+pub(crate) mod proxy_protocol;
 mod stream;
 
 pub(crate) use answer::OwnAnswer;

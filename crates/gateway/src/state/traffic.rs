@@ -21,6 +21,7 @@ pub struct Traffic {
     cut: Sharded,
     tls_handshakes: Sharded,
     tls_failures: Sharded,
+    proxy_headers_refused: Sharded,
     http2_connections: Sharded,
     http2_floods: Sharded,
 }
@@ -58,6 +59,11 @@ impl Traffic {
     /// A client of TLS was sent away, or went.
     pub(crate) fn tls_failure(&self) {
         self.tls_failures.add(1);
+    }
+
+    /// A peer that must send a PROXY header did not, and its connection was closed.
+    pub(crate) fn proxy_header_refused(&self) {
+        self.proxy_headers_refused.add(1);
     }
 
     /// A client speaks HTTP/2.
@@ -104,6 +110,7 @@ impl Traffic {
             "answers_cut": self.cut.sum(),
             "tls_handshakes": self.tls_handshakes.sum(),
             "tls_failures": self.tls_failures.sum(),
+            "proxy_headers_refused": self.proxy_headers_refused.sum(),
             "http2_connections": self.http2_connections.sum(),
             "http2_floods": self.http2_floods.sum(),
         })
@@ -160,6 +167,11 @@ impl Collector for TrafficMetrics {
                 "gateway_tls_failures",
                 "TLS handshakes with clients that did not",
                 &traffic.tls_failures,
+            ),
+            (
+                "gateway_proxy_headers_refused",
+                "Connections closed because a listed peer sent no PROXY header",
+                &traffic.proxy_headers_refused,
             ),
             (
                 "gateway_http2_connections",

@@ -1,7 +1,7 @@
 //! A worker's life: accept, tick, drain.
 
 use super::Worker;
-use crate::conn::{self, Client, ClientStream};
+use crate::conn::{self, Client, ClientStream, proxy_protocol};
 use crate::state::Shared;
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener};
@@ -148,6 +148,16 @@ async fn accept(
 fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&TlsAcceptor>) {
     let open = worker.connection_begins();
     let worker = Rc::clone(worker);
+    if must_name_client(&worker, peer) {
+        let tls = tls.cloned();
+        spawn_local(async move {
+            if let Some((stream, client)) = behind_proxy(&worker, stream, peer, tls.as_ref()).await
+            {
+                conn::serve(Client::new(open, worker, stream, client)).await;
+            }
+        });
+        return;
+    }
     // A panic ends its task, and with it this connection alone.
     match tls.cloned() {
         None => {
@@ -162,6 +172,39 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&TlsA
             });
         }
     }
+}
+
+/// Whether connections of this peer begin with a PROXY header.
+fn must_name_client(worker: &Worker, peer: IpAddr) -> bool {
+    let table = worker.table();
+    let peers = &table.settings().proxy_protocol_peers;
+    let peer = peer.to_canonical();
+    peers.iter().any(|range| range.contains(peer))
+}
+
+/// Reads the PROXY header, for which a peer has as long as for the head of a request, and shakes hands behind it. The
+/// client is the one that the header names, or the peer itself.
+async fn behind_proxy(
+    worker: &Worker,
+    mut stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<&TlsAcceptor>,
+) -> Option<(ClientStream, IpAddr)> {
+    let limit = worker.table().settings().timeouts.request_head;
+    let reason = match tokio::time::timeout(limit, proxy_protocol::read(&mut stream)).await {
+        Ok(Ok(client)) => {
+            let stream = match tls {
+                Some(tls) => shake_hands(worker, stream, tls).await?,
+                None => ClientStream::Plain(stream),
+            };
+            return Some((stream, client.unwrap_or(peer)));
+        }
+        Ok(Err(refused)) => refused.to_string(),
+        Err(_) => "it takes too long".to_owned(),
+    };
+    worker.shared.traffic.proxy_header_refused();
+    tracing::debug!(reason, %peer, "PROXY header refused");
+    None
 }
 
 /// Has as long as a client has for the head of a request.
