@@ -152,6 +152,7 @@ async fn a_route_may_repeat_any_method_or_none() {
             RouteRetry {
                 any_method: true,
                 max: None,
+                within: None,
             },
             200,
             true,
@@ -161,6 +162,7 @@ async fn a_route_may_repeat_any_method_or_none() {
             RouteRetry {
                 any_method: false,
                 max: Some(0),
+                within: None,
             },
             502,
             false,

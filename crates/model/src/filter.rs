@@ -1,6 +1,6 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
-use crate::{Cidr, PathMatch};
+use crate::{AnswerRewrite, Cidr, PathMatch};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -33,6 +33,12 @@ pub struct Filters {
     /// Headers of the backend's answer.
     #[serde(skip_serializing_if = "is_default")]
     pub response_headers: HeaderEdits,
+    /// What the backend's answer says about hosts and paths.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answer: AnswerRewrite,
+    /// `Location` of the route's own redirects to a path has no scheme and host (RFC 9110 10.2.2).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub relative_redirects: bool,
     /// In place of the gateway's own time limits.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: RouteTimeouts,
@@ -175,6 +181,13 @@ pub struct RouteTimeouts {
         skip_serializing_if = "Option::is_none"
     )]
     pub body_idle: Option<Duration>,
+    /// From the head of the request to the end of the answer: 504, or the answer is cut where it has begun. What goes on after
+    /// a switch to WebSocket is not part of it.
+    #[serde(
+        with = "crate::duration::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub total: Option<Duration>,
 }
 
 /// When requests of a route are sent again; the gateway's own rules where one is missing.
@@ -187,6 +200,12 @@ pub struct RouteRetry {
     /// Also requests whose method does not allow it (POST, PATCH): their owner knows that it does no harm.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub any_method: bool,
+    /// Further tries begin only so long after the first.
+    #[serde(
+        with = "crate::duration::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub within: Option<Duration>,
 }
 
 fn too_many_requests() -> u16 {
@@ -245,6 +264,13 @@ impl Filters {
             edits
                 .validate(own)
                 .or_else(|reason| refuse(field, reason))?;
+        }
+        self.answer
+            .validate()
+            .or_else(|(field, reason)| refuse(&format!("answer.{field}"), reason))?;
+        if self.retry.within.is_some_and(|within| within.is_zero()) {
+            let reason = "it must be longer than zero";
+            return refuse("retry.within", reason.to_owned());
         }
         self.timeouts.validate().map_err(|field| {
             (
@@ -382,6 +408,7 @@ impl RouteTimeouts {
             ("try_first_byte", self.try_first_byte),
             ("first_byte", self.first_byte),
             ("body_idle", self.body_idle),
+            ("total", self.total),
         ];
         let zero = |(_, limit): &&(_, Option<Duration>)| limit.is_some_and(|limit| limit.is_zero());
         match named.iter().find(zero) {

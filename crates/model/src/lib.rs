@@ -17,6 +17,7 @@
 //! clock, so both sides can depend on it and neither on the other. Names and hosts are newtypes whose
 //! constructors refuse what could not be served; a value that deserialises has passed the same checks.
 
+mod answer;
 mod backend;
 mod balance;
 mod changes;
@@ -34,6 +35,7 @@ mod snapshot;
 mod text;
 mod tls;
 
+pub use answer::{AnswerRewrite, Replace};
 pub use backend::{
     ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Protocol, Return,
     Tier, TierMember, Weight,

@@ -102,7 +102,8 @@ pub(super) fn admit<'t>(
         RouteAction::Forward(_) | RouteAction::Split(_) => {}
         RouteAction::Respond(status) => return Ok(Admitted::Answered(OwnAnswer::Bare(*status))),
         RouteAction::Redirect(redirect) => {
-            write_location(&redirect.to, &facts, answer_lines);
+            let relative = filters.is_some_and(|filters| filters.relative_redirects);
+            write_location(&redirect.to, relative, &facts, answer_lines);
             return Ok(Admitted::Answered(OwnAnswer::Bare(redirect.status)));
         }
     }

@@ -8,6 +8,7 @@
 //!
 //! A route without filters has none of this: [`Filters::compile`] gives `None`.
 
+mod answer;
 mod cors;
 mod rate;
 mod redirect;
@@ -18,6 +19,7 @@ pub(crate) use redirect::write_location;
 use crate::conn::OwnAnswer;
 use crate::h1::{Edits, Refusal, append_line};
 use crate::table::HeaderLookup;
+use answer::AnswerRewrite;
 use cors::Cors;
 use rate::RateLimiter;
 use rewrite::PathRewrite;
@@ -41,7 +43,11 @@ pub(crate) struct Filters {
     pub(crate) request: Edits,
     /// Changes of the answer's headers.
     pub(crate) response: Edits,
-    timeouts: RouteTimeouts,
+    /// What becomes of places in the answer.
+    pub(crate) answer: Option<AnswerRewrite>,
+    /// The gateway's redirects name no host where they need none.
+    pub(crate) relative_redirects: bool,
+    pub(crate) timeouts: RouteTimeouts,
     /// How requests are tried again.
     pub(crate) retry: RouteRetry,
     overrides_settings: bool,
@@ -79,7 +85,10 @@ impl Filters {
         if filters.cors.is_some() {
             cors::own(&mut response);
         }
+        let answer = AnswerRewrite::compile(&filters.answer, &mut response);
         Some(Box::new(Self {
+            answer,
+            relative_redirects: filters.relative_redirects,
             https_redirect: filters.https_redirect,
             cors: filters.cors.as_ref().map(Cors::compile),
             access: filters.access.clone(),

@@ -16,8 +16,13 @@ pub(super) fn to_https<H>(facts: &Facts<'_, H>, lines: &mut Vec<u8>) {
     append_line(lines, "Location", &url);
 }
 
-/// The `Location` of a redirect.
-pub(crate) fn write_location<H>(to: &Target, facts: &Facts<'_, H>, lines: &mut Vec<u8>) {
+/// The `Location` of a redirect; `relative` leaves scheme and host out of one that stays on the same.
+pub(crate) fn write_location<H>(
+    to: &Target,
+    relative: bool,
+    facts: &Facts<'_, H>,
+    lines: &mut Vec<u8>,
+) {
     let scheme = facts.scheme.as_bytes();
     let url = match to {
         Target::Url(url) => url.as_bytes().to_vec(),
@@ -25,6 +30,7 @@ pub(crate) fn write_location<H>(to: &Target, facts: &Facts<'_, H>, lines: &mut V
             let path = facts.path.as_bytes();
             [scheme, b"://", host.as_bytes(), path, facts.query].concat()
         }
+        Target::Path(path) if relative => path.as_bytes().to_vec(),
         Target::Path(path) => [scheme, b"://", facts.host, path.as_bytes()].concat(),
     };
     append_line(lines, "Location", &url);

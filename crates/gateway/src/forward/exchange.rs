@@ -11,6 +11,7 @@
 //! * Never the same endpoint twice otherwise, never more than `retry.max` further ones, and never without
 //!   the budget for it.
 
+use super::Limits;
 use super::attempt::{Attempt, Connection, Failure, Progress, Sending, StartError};
 use crate::choose::{Claim, choose};
 use crate::conn::OwnAnswer;
@@ -30,6 +31,7 @@ pub(super) struct Rules<'a> {
     pub(super) to: &'a ForwardEntry,
     pub(super) claim: Claim,
     pub(super) settings: &'a Settings,
+    pub(super) limits: Limits,
     pub(super) asked: Asked,
     /// It may be sent more than once, and all of it is at hand.
     pub(super) repeatable: bool,
@@ -98,9 +100,14 @@ impl<'a> Exchange<'a> {
         self.deadline = now + self.rules.settings.timeouts.first_byte;
     }
 
-    /// Whether the time for an answer is over.
-    pub(super) fn is_over(&self, now: Tick) -> bool {
-        now >= self.deadline
+    /// Whether the time for an answer, or for the next part of the body, is over; that for the whole request is not.
+    pub(super) fn waited_enough(&self, now: Tick) -> bool {
+        now >= self.deadline && now < self.rules.limits.end
+    }
+
+    /// Whether there will be no answer any more.
+    fn is_over(&self, now: Tick) -> bool {
+        now >= self.deadline.min(self.rules.limits.end)
     }
 
     /// Goes on as far as it can. Begins the first attempt when there was none.
@@ -255,7 +262,8 @@ impl<'a> Exchange<'a> {
         let settings = self.rules.settings;
         loop {
             let further = !scratch.tried.is_empty();
-            if scratch.tried.len() > settings.retry.max as usize {
+            let late = further && now >= self.rules.limits.tries_end;
+            if late || scratch.tried.len() > settings.retry.max as usize {
                 return Err(NoMore::Ever);
             }
             let random = if further { worker.random() } else { 0 };
@@ -284,7 +292,7 @@ impl<'a> Exchange<'a> {
 
     /// Looks at the time of each attempt; whether one was begun.
     fn watch(&mut self, worker: &Worker, scratch: &mut Scratch, now: Tick) -> bool {
-        self.wake_at = self.deadline;
+        self.wake_at = self.deadline.min(self.rules.limits.end);
         let mut begun = false;
         let mut at = 0;
         while at < scratch.attempts.len() {

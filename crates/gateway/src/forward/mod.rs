@@ -29,7 +29,9 @@ use crate::worker::Scratch;
 use exchange::{Exchange, Rules, Turn};
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 use tidegate_model::Settings;
+use tidegate_runtime::Tick;
 use upload::{Upload, UploadFailure};
 
 /// What is to be done with the request whose head stands in the scratch, rewritten, in `request_out`.
@@ -45,6 +47,31 @@ pub(crate) struct Request<'a> {
     pub(crate) persistence: Persistence,
 }
 
+/// When a request must be over, as its route says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The last byte of the answer must be passed on.
+    end: Tick,
+    /// No further try begins.
+    tries_end: Tick,
+}
+
+impl Limits {
+    fn of(filters: Option<&Filters>, now: Tick) -> Self {
+        let from_now = |limit: Option<Duration>| limit.map_or(Tick::END, |limit| now + limit);
+        match filters {
+            None => Self {
+                end: Tick::END,
+                tries_end: Tick::END,
+            },
+            Some(filters) => Self {
+                end: from_now(filters.timeouts.total),
+                tries_end: from_now(filters.retry.within),
+            },
+        }
+    }
+}
+
 /// A body up to this size is held, so that the request can be sent again.
 const HELD_BODY_MAX: usize = 64 * 1024;
 
@@ -54,6 +81,7 @@ pub(crate) async fn forward(
     scratch: &mut Scratch,
     request: Request<'_>,
 ) -> After {
+    let limits = Limits::of(request.filters, client.worker.now());
     let max_body = request.filters.and_then(|filters| filters.max_body);
     let mut upload = Upload::new(scratch.request.framing, max_body);
     scratch.input.consume(scratch.request.length);
@@ -61,9 +89,10 @@ pub(crate) async fn forward(
         return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
     }
     if may_hold(scratch, request, &upload) {
-        match hold_body(client, scratch, &mut upload, request.settings).await {
+        match hold_body(client, scratch, &mut upload, request.settings, limits).await {
             Held::Yes => {}
             Held::Gone => return After::Close,
+            Held::TooLong => return give_up(client, scratch, OwnAnswer::Timeout, &upload).await,
             Held::Refused(refusal) => {
                 return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
             }
@@ -78,6 +107,7 @@ pub(crate) async fn forward(
         to: request.to,
         claim: request.claim,
         settings: request.settings,
+        limits,
         asked: Asked {
             method: scratch.request.method,
             websocket: scratch.request.asks_websocket,
@@ -89,7 +119,7 @@ pub(crate) async fn forward(
     loop {
         match next_turn(client, scratch, &mut exchange, &mut upload).await {
             Event::Head(winner) => {
-                return relay::relay(client, scratch, request, winner, upload).await;
+                return relay::relay(client, scratch, request, winner, upload, limits.end).await;
             }
             Event::Interim(at) => {
                 if !pass_interim(client, scratch, at).await {
@@ -156,6 +186,8 @@ enum Held {
     /// All of it, or as much as may be.
     Yes,
     Gone,
+    /// The time for the whole request is over.
+    TooLong,
     Refused(Refusal),
 }
 
@@ -165,6 +197,7 @@ async fn hold_body(
     scratch: &mut Scratch,
     upload: &mut Upload,
     settings: &Settings,
+    limits: Limits,
 ) -> Held {
     let limit = scratch.request_out.len() + HELD_BODY_MAX;
     let idle = settings.timeouts.body_idle;
@@ -183,7 +216,10 @@ async fn hold_body(
                 Poll::Ready(Ok(0))
                     if upload.end_buffered(&mut client.stream, &mut scratch.request_out) => {}
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Held::Gone),
-                Poll::Pending if client.expired(deadline, context) => {
+                Poll::Pending if client.expired(deadline.min(limits.end), context) => {
+                    if client.worker.now() >= limits.end {
+                        return Poll::Ready(Held::TooLong);
+                    }
                     return Poll::Ready(Held::Refused(Refusal::BodyTimeout));
                 }
                 Poll::Pending => return Poll::Pending,
@@ -281,7 +317,10 @@ async fn next_turn(
             if !client.expired(exchange.wake_at, context) {
                 return Poll::Pending;
             }
-            if exchange.is_over(worker.now()) && !upload.is_done() && upload.waits_for_client() {
+            if exchange.waited_enough(worker.now())
+                && !upload.is_done()
+                && upload.waits_for_client()
+            {
                 return Poll::Ready(Event::Refused(Refusal::BodyTimeout));
             }
         }

@@ -11,12 +11,15 @@ use crate::upstream::EndpointStream;
 use crate::worker::{Buffer, Scratch};
 use std::future::poll_fn;
 use std::task::Poll;
+use tidegate_runtime::Tick;
 
 /// How the relay ended.
 enum Ended {
     Complete,
     /// The endpoint closed or broke the framing before the end.
     EndpointFailed,
+    /// The time for the whole request is over.
+    TooLong,
     /// The client has left or takes nothing.
     ClientFailed,
 }
@@ -28,6 +31,7 @@ pub(super) async fn relay(
     request: Request<'_>,
     winner: usize,
     mut upload: Upload,
+    end: Tick,
 ) -> After {
     let winner = scratch.attempts.remove(winner);
     give_up_others(client, scratch);
@@ -64,6 +68,11 @@ pub(super) async fn relay(
         },
     };
     scratch.response_out.clear();
+    if let Some(rewrite) = request.filters.and_then(|filters| filters.answer.as_ref()) {
+        let lines = scratch.response.lines.iter();
+        let texts = lines.map(|line| (line.name.of(buffer.data()), line.value.of(buffer.data())));
+        rewrite.write(texts, &mut scratch.answer_lines);
+    }
     let (encoder, persistence) = write_response(
         &scratch.response,
         buffer.data(),
@@ -93,6 +102,7 @@ pub(super) async fn relay(
         &mut download,
         &mut upload,
         &mut pick,
+        end,
     )
     .await;
     let now = client.worker.now();
@@ -121,6 +131,11 @@ pub(super) async fn relay(
             traffic.answer_cut();
             tracing::debug!(endpoint = %pick.address(), status, "answer cut by the endpoint");
             pick.finish(Outcome::Reset, now);
+            After::Reset
+        }
+        Ended::TooLong => {
+            traffic.answer_cut();
+            pick.finish(Outcome::Cancelled, now);
             After::Reset
         }
         Ended::ClientFailed => After::Reset,
@@ -175,6 +190,7 @@ async fn pass(
     download: &mut Download,
     upload: &mut Upload,
     pick: &mut Pick,
+    end: Tick,
 ) -> Ended {
     let idle = request.settings.timeouts.body_idle;
     let mut deadline = None;
@@ -210,12 +226,13 @@ async fn pass(
             pick.byte_seen(now);
             deadline = None;
         }
-        let deadline = *deadline.get_or_insert(now + idle);
+        let deadline = end.min(*deadline.get_or_insert(now + idle));
         if !client.expired(deadline, context) {
             return Poll::Pending;
         }
         Poll::Ready(match download.waits_for_client(&scratch.response_out) {
             true => Ended::ClientFailed,
+            false if now >= end => Ended::TooLong,
             false => Ended::EndpointFailed,
         })
     })

@@ -26,7 +26,8 @@ impl Edits {
         self.dropped.push(name.into());
     }
 
-    pub(super) fn drops(&self, name: &[u8]) -> bool {
+    /// Whether lines of this name are left out.
+    pub(crate) fn drops(&self, name: &[u8]) -> bool {
         let mut dropped = self.dropped.iter();
         dropped.any(|dropped| dropped.as_bytes().eq_ignore_ascii_case(name))
     }

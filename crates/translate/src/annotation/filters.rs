@@ -33,6 +33,7 @@ impl Reader<'_> {
         filters.cors = self.cors();
         filters.rate_limit = self.rate_limit();
         self.limits(filters);
+        self.answers(filters);
         if self.access(filters).is_err() {
             annotations.closed = true;
         }

@@ -1,5 +1,6 @@
 //! Annotations of Ingresses: one typed table says what each means today.
 
+mod answers;
 mod balance;
 mod canary;
 mod destination;
@@ -115,10 +116,15 @@ pub(crate) enum Feature {
     PrefixHeader,
     PrefixPseudo,
     PrefixQuery,
+    ProxyCookieDomain,
+    ProxyCookiePath,
+    ProxyRedirectFrom,
+    ProxyRedirectTo,
     ReadTimeout,
     RegexHeader,
     RegexPseudo,
     RegexQuery,
+    RelativeRedirects,
     RequestHeaderAdd,
     RequestHeaderRemove,
     RequestHeaderUpdate,
@@ -134,7 +140,9 @@ pub(crate) enum Feature {
     SubsetLabels,
     TemporalRedirect,
     TemporalRedirectCode,
+    Timeout,
     Tries,
+    TriesTimeout,
     UpstreamVhost,
     UseRegex,
     Warmup,

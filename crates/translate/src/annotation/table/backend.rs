@@ -13,7 +13,7 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "Time-outs and retries", "超时与重试";
         "timeout", Own, Ingress, Seconds, "",
             "Limit of a whole request; 504 when it is over", "整个请求的时限，超过则 504",
-            NotYet;
+            Works(Feature::Timeout);
         "proxy-connect-timeout", Both, Ingress, Seconds, "5",
             "Limit of connecting to the backend", "连接后端的时限",
             Works(Feature::ConnectTimeout);
@@ -36,7 +36,7 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::Tries);
         "proxy-next-upstream-timeout", Both, Ingress, Seconds, "",
             "Time in which further tries may begin", "可以开始重试的时间范围",
-            NotYet;
+            Works(Feature::TriesTimeout);
     },
     group! { "Backend protocol and connections", "后端协议与连接";
         "backend-protocol", Both, Service, OneOf(&["HTTP", "HTTP2", "HTTPS", "GRPC", "GRPCS"]), "HTTP",

@@ -1,7 +1,7 @@
 //! Where a request goes, and in which form.
 
 use super::super::Feature;
-use super::super::State::{NotYet, Works};
+use super::super::State::{Needless, NotYet, Works};
 use super::super::kind::ValueKind::{
     Bool, Codes, HeaderName, Host, Hosts, Integer, Lines, Methods, Names, Object, OnOff, Path,
     RedirectCode, Regex, Seconds, Service, Text, Texts, Token, Url,
@@ -163,13 +163,15 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::FromToWww);
         "relative-redirects", Both, Ingress, Bool, "false",
             "`Location` of the gateway's own redirects has no host", "网关自身重定向的 `Location` 不带主机",
-            NotYet;
+            ~ "A redirect to another host, or to HTTPS, stays absolute", "转到其他主机或 HTTPS 的重定向仍带主机",
+            Works(Feature::RelativeRedirects);
         "use-port-in-redirects", Both, Ingress, Bool, "false",
             "`Location` of the gateway's own redirects names the port", "网关自身重定向的 `Location` 带端口",
             NotYet;
         "preserve-trailing-slash", Both, Ingress, Bool, "false",
             "Keeps a slash at the end of the path in the redirect to HTTPS", "转到 HTTPS 时保留路径末尾的斜杠",
-            NotYet;
+            ~ "A slash at the end is always kept", "末尾的斜杠总会保留",
+            Needless;
     },
     group! { "Headers", "请求头与响应头";
         "request-header-control-add", Own, Ingress, Lines, "",
@@ -198,16 +200,19 @@ pub(super) const GROUPS: &[Group] = &[
             NotYet;
         "proxy-cookie-domain", Both, Ingress, Text, "off",
             "Rewrites `Domain` of the backend's cookies", "改写后端 cookie 的 `Domain`",
-            NotYet;
+            ~ "No regular expressions and no variables", "不支持正则表达式和变量",
+            Works(Feature::ProxyCookieDomain);
         "proxy-cookie-path", Both, Ingress, Text, "off",
             "Rewrites `Path` of the backend's cookies", "改写后端 cookie 的 `Path`",
-            NotYet;
+            ~ "No regular expressions and no variables", "不支持正则表达式和变量",
+            Works(Feature::ProxyCookiePath);
         "proxy-redirect-from", Both, Ingress, Text, "off",
             "Text to replace in `Location` and `Refresh` of answers", "响应的 `Location` 与 `Refresh` 中要替换的文本",
-            NotYet;
+            ~ "No regular expressions and no variables", "不支持正则表达式和变量",
+            Works(Feature::ProxyRedirectFrom);
         "proxy-redirect-to", Both, Ingress, Text, "off",
             "Replacement for `proxy-redirect-from`", "`proxy-redirect-from` 的替换文本",
-            NotYet;
+            Works(Feature::ProxyRedirectTo);
     },
     group! { "CORS", "跨域";
         "enable-cors", Both, Ingress, Bool, "false",
