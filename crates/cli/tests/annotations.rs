@@ -28,6 +28,24 @@ fn annotations_change_what_clients_and_pods_see() {
         rig.route_shop("closed", closed, &elsewhere).await?;
         until(rig, closed, "/", 403).await?;
 
+        // Closed until the Secret is there, then open to who has the password.
+        let locked = "locked.example.com";
+        let basic = [
+            ("nginx.ingress.kubernetes.io/auth-type", "basic"),
+            ("nginx.ingress.kubernetes.io/auth-secret", "users"),
+        ];
+        rig.route_shop("locked", locked, &basic).await?;
+        until(rig, locked, "/", 503).await?;
+        let create = "-n shop create secret generic users --from-literal=auth=anna:{PLAIN}open";
+        rig.hub().run(create).await?;
+        until(rig, locked, "/", 401).await?;
+        // anna:open
+        let password = [("authorization", "Basic YW5uYTpvcGVu")];
+        let answer = rig.ask(locked, "/", &password).await?;
+        ensure!(answer.status.as_u16() == 200, "{}", answer.text());
+        rig.hub().run("-n shop delete secret users").await?;
+        until(rig, locked, "/", 503).await?;
+
         let rewritten = "rewritten.example.com";
         let annotations = [
             ("nginx.ingress.kubernetes.io/rewrite-target", "/inner"),

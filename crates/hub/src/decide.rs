@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_model::{ClusterName, Generation};
-use tidegate_translate::{TlsSecret, Translation, WorldView};
+use tidegate_translate::{AuthSecret, TlsSecret, Translation, WorldView};
 use tokio::sync::Notify;
 
 /// The outcome of a pass.
@@ -110,14 +110,20 @@ impl Fleet {
 }
 
 /// Secrets that were looked into, each for as long as it does not change.
-#[derive(Default)]
-pub(crate) struct TlsSecrets {
-    known: Vec<(Arc<Secret>, Arc<TlsSecret>)>,
+pub(crate) struct Read<T> {
+    known: Vec<(Arc<Secret>, Arc<T>)>,
 }
 
-impl TlsSecrets {
+/// All Secrets that were looked into.
+#[derive(Default)]
+pub(crate) struct Secrets {
+    tls: Read<TlsSecret>,
+    auth: Read<AuthSecret>,
+}
+
+impl<T> Read<T> {
     /// What these Secrets mean.
-    fn read(&mut self, secrets: Vec<Arc<Secret>>) -> Vec<Arc<TlsSecret>> {
+    fn read(&mut self, secrets: Vec<Arc<Secret>>, look: impl Fn(&Secret) -> T) -> Vec<Arc<T>> {
         let before: HashMap<_, _> = std::mem::take(&mut self.known)
             .into_iter()
             .map(|(secret, read)| (Arc::as_ptr(&secret), (secret, read)))
@@ -125,7 +131,7 @@ impl TlsSecrets {
         let read = |secret: Arc<Secret>| match before.get(&Arc::as_ptr(&secret)) {
             Some((_, read)) => (secret, Arc::clone(read)),
             None => {
-                let read = Arc::new(TlsSecret::read(&secret));
+                let read = Arc::new(look(&secret));
                 (secret, read)
             }
         };
@@ -137,11 +143,17 @@ impl TlsSecrets {
     }
 }
 
+impl<T> Default for Read<T> {
+    fn default() -> Self {
+        Self { known: Vec::new() }
+    }
+}
+
 /// The immutable input of one pass.
 pub(crate) fn world(
     objects: &HubObjects,
     fleet: &Fleet,
-    tls_secrets: &mut TlsSecrets,
+    secrets: &mut Secrets,
     remembered: &mut Remembered,
 ) -> WorldView {
     let mut world = WorldView {
@@ -150,7 +162,12 @@ pub(crate) fn world(
         ingress_classes: objects.ingress_classes.readable(),
         ingresses: objects.ingresses.readable(),
         failover_policies: objects.failover_policies.readable(),
-        tls_secrets: tls_secrets.read(objects.tls_secrets.readable()),
+        tls_secrets: secrets
+            .tls
+            .read(objects.tls_secrets.readable(), TlsSecret::read),
+        auth_secrets: secrets
+            .auth
+            .read(objects.auth_secrets.readable(), AuthSecret::read),
         unreadable: objects.unreadable(),
         deleted: BTreeSet::new(),
         members: fleet

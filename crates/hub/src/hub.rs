@@ -111,7 +111,7 @@ async fn steer(
     shutdown: &CancellationToken,
 ) -> Result<(), HubError> {
     let settle = Instant::now() + SETTLE;
-    let mut tls_secrets = decide::TlsSecrets::default();
+    let mut secrets = decide::Secrets::default();
     let mut remembered = decide::Remembered::load(&config.data_dir);
     let mut restoring: Option<tokio::task::JoinHandle<()>> = None;
     let mut translator = Translator::default();
@@ -134,7 +134,7 @@ async fn steer(
             continue;
         }
         let begun = Instant::now();
-        let world = decide::world(objects, fleet, &mut tls_secrets, &mut remembered);
+        let world = decide::world(objects, fleet, &mut secrets, &mut remembered);
         let missing = act::Defaults::missing(&world);
         let busy = restoring.as_ref().is_some_and(|task| !task.is_finished());
         if let Some(defaults) = missing.filter(|_| !busy) {

@@ -1,6 +1,6 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
-use crate::{AnswerRewrite, Cidr, PathMatch};
+use crate::{AnswerRewrite, BasicAuth, Cidr, PathMatch, RateLimit, Satisfy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -18,9 +18,15 @@ pub struct Filters {
     /// Who may ask.
     #[serde(skip_serializing_if = "is_default")]
     pub access: Access,
-    /// How much a client may ask.
+    /// How much may be asked: one limit or a list of them, each of which counts.
+    #[serde(with = "crate::limit", skip_serializing_if = "Vec::is_empty")]
+    pub rate_limit: Vec<RateLimit>,
+    /// Name and password are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<RateLimit>,
+    pub basic_auth: Option<BasicAuth>,
+    /// Whether `access` and `basic_auth` must both let a request in, or one of them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub satisfy: Satisfy,
     /// A larger body of a request is answered 413; in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body: Option<u64>,
@@ -84,25 +90,6 @@ pub struct Access {
     /// Not these, also where `allow` lists them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<Cidr>,
-}
-
-/// Requests of one client address to one route, counted by each gateway for itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    /// So many requests ...
-    pub requests: u32,
-    /// ... in this time, evenly ...
-    #[serde(with = "crate::duration")]
-    pub per: Duration,
-    /// ... and so many at once after a pause; at least 1.
-    pub burst: u32,
-    /// What a client is told that asks for more: 429, or 503 as ingress-nginx does.
-    #[serde(default = "too_many_requests")]
-    pub status: u16,
-    /// Clients that are not counted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exempt: Vec<Cidr>,
 }
 
 /// What the backend is asked for instead of what the client asked for.
@@ -208,10 +195,6 @@ pub struct RouteRetry {
     pub within: Option<Duration>,
 }
 
-fn too_many_requests() -> u16 {
-    429
-}
-
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -235,15 +218,15 @@ impl Filters {
             cors.validate()
                 .map_err(|(field, reason)| (format!("cors.{field}"), reason))?;
         }
-        if let Some(limit) = &self.rate_limit {
-            if limit.requests == 0 || limit.burst == 0 || limit.per.is_zero() {
-                let reason = "requests, per and burst must be more than zero";
-                return refuse("rate_limit", reason.to_owned());
-            }
-            if !(400..=599).contains(&limit.status) {
-                let reason = format!("{} is no error", limit.status);
-                return refuse("rate_limit.status", reason);
-            }
+        for limit in &self.rate_limit {
+            limit
+                .validate()
+                .map_err(|(field, reason)| (field.to_owned(), reason))?;
+        }
+        if let Some(basic) = &self.basic_auth {
+            basic
+                .validate()
+                .map_err(|(field, reason)| (format!("basic_auth.{field}"), reason))?;
         }
         if let Some(rewrite) = &self.rewrite.path {
             rewrite

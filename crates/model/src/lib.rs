@@ -18,6 +18,7 @@
 //! constructors refuse what could not be served; a value that deserialises has passed the same checks.
 
 mod answer;
+mod auth;
 mod backend;
 mod balance;
 mod changes;
@@ -26,6 +27,7 @@ mod duration;
 mod filter;
 mod host;
 mod ids;
+mod limit;
 mod path;
 mod pattern;
 mod route;
@@ -36,6 +38,7 @@ mod text;
 mod tls;
 
 pub use answer::{AnswerRewrite, Replace};
+pub use auth::{BasicAuth, InvalidPasswordHash, PasswordHash, PasswordScheme, Satisfy};
 pub use backend::{
     ActiveCheck, Backend, Endpoint, HealthPolicy, PassiveCheck, Placement, Probe, Protocol, Return,
     Tier, TierMember, Weight,
@@ -47,11 +50,11 @@ pub use balance::{
 pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};
 pub use filter::{
-    Access, Cors, Filters, Header, HeaderEdits, PathRewrite, RateLimit, Rewrite, RouteRetry,
-    RouteTimeouts,
+    Access, Cors, Filters, Header, HeaderEdits, PathRewrite, Rewrite, RouteRetry, RouteTimeouts,
 };
 pub use host::{HostPattern, InvalidHost};
 pub use ids::{BackendId, ClusterName, Generation, InvalidName, RouteId};
+pub use limit::{LimitBy, RateLimit};
 pub use path::{InvalidPath, PathMatch, normalise_path};
 pub use pattern::{InvalidPattern, Pattern};
 pub use route::{

@@ -14,11 +14,13 @@
 
 mod alias;
 mod annotation;
+mod auth;
 mod backend;
 mod class;
 mod destination;
 mod diagnostic;
 mod fleet;
+mod host_access;
 mod ingress;
 mod part;
 mod policy;
@@ -30,6 +32,7 @@ pub mod verdict;
 mod world;
 
 pub use annotation::document;
+pub use auth::AuthSecret;
 pub use class::{ClassUse, DEFAULT_CLASS, is_default};
 pub use diagnostic::{Diagnostic, Kind, ObjectRef, Reason, Severity};
 pub use policy::PolicyVerdict;

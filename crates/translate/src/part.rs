@@ -1,11 +1,14 @@
 //! One part of the fleet's Ingresses, translated: those that have hosts in common.
 
+use crate::auth::AuthSecrets;
 use crate::backend::Backends;
 use crate::class::Classes;
 use crate::fleet::{Fleet, ServiceName};
 use crate::policy::Policies;
 use crate::tls::Secrets;
-use crate::{Diagnostic, ObjectRef, WorldView, alias, diagnostic, ingress, routes, tls};
+use crate::{
+    Diagnostic, ObjectRef, WorldView, alias, diagnostic, host_access, ingress, routes, tls,
+};
 use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +22,7 @@ pub(crate) struct Context<'a> {
     pub(crate) classes: Classes,
     pub(crate) policies: Policies,
     secrets: Secrets<'a>,
+    auth_secrets: AuthSecrets<'a>,
 }
 
 /// What a part contributes to a translation. No two parts have a host or an Ingress in common; backends and
@@ -48,6 +52,7 @@ impl<'a> Context<'a> {
             classes,
             policies,
             secrets: Secrets::new(&world.tls_secrets),
+            auth_secrets: AuthSecrets::new(&world.auth_secrets),
         }
     }
 
@@ -55,8 +60,12 @@ impl<'a> Context<'a> {
     pub(crate) fn translate(&self, ingresses: &[Arc<Ingress>]) -> Part {
         let mut diagnostics = diagnostic::Sink::default();
         let mut backends = Backends::new(&self.fleet, &self.policies);
-        let ours = ingress::ours(ingresses, &self.classes, &mut backends, &mut diagnostics);
+        let mut ours = ingress::ours(ingresses, &self.classes, &mut backends, &mut diagnostics);
+        for mine in &mut ours {
+            self.auth_secrets.apply(mine, &mut diagnostics);
+        }
         let mut routes = routes::compile(&ours, &mut backends, &mut diagnostics);
+        host_access::apply(&ours, &mut routes, &mut diagnostics);
         let aliases = alias::compile(&ours, &mut routes, &mut diagnostics);
         let mut part = Part::default();
         tls::compile(&self.secrets, &ours, &aliases, &mut part, &mut diagnostics);

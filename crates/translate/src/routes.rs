@@ -112,7 +112,10 @@ impl Table {
                     let id = format!("{}/{}#root", mine.object.namespace, mine.object.name);
                     let mut route = annotation::app_root(RouteId(id), root.clone());
                     mine.annotations.conditions.apply(&mut route);
-                    route.filters.access = mine.annotations.filters.access.clone();
+                    let guards = &mine.annotations.filters;
+                    route.filters.access = guards.access.clone();
+                    route.filters.basic_auth = guards.basic_auth.clone();
+                    route.filters.satisfy = guards.satisfy;
                     route.filters.https_redirect = mine.annotations.filters.https_redirect;
                     self.rules.insert(place, (mine.object.clone(), route));
                 }

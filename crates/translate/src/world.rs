@@ -1,6 +1,6 @@
 //! The immutable input of one pass.
 
-use crate::{ObjectRef, TlsSecret};
+use crate::{AuthSecret, ObjectRef, TlsSecret};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -21,6 +21,8 @@ pub struct WorldView {
     pub failover_policies: Vec<Arc<FailoverPolicy>>,
     /// The hub's Secrets of type `kubernetes.io/tls`.
     pub tls_secrets: Vec<Arc<TlsSecret>>,
+    /// The hub's Secrets of type `Opaque`.
+    pub auth_secrets: Vec<Arc<AuthSecret>>,
     /// Objects of the kinds above that could not be read.
     pub unreadable: Vec<Unreadable>,
     /// IngressClasses and GatewayConfigs among those above that were deleted, and are here as they were last because

@@ -9,7 +9,9 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tidegate_translate::{Freshness, MemberView, TlsSecret, Translation, WorldView, translate};
+use tidegate_translate::{
+    AuthSecret, Freshness, MemberView, TlsSecret, Translation, WorldView, translate,
+};
 
 #[test]
 fn all_cases_come_out_as_written_down() {
@@ -114,7 +116,12 @@ fn add(world: &mut WorldView, mut object: Value) {
                 let data = secret.data.get_or_insert_default();
                 data.insert(key, ByteString(text.into_bytes()));
             }
-            world.tls_secrets.push(Arc::new(TlsSecret::read(&secret)));
+            match secret.type_.as_deref() {
+                Some("kubernetes.io/tls") | None => {
+                    world.tls_secrets.push(Arc::new(TlsSecret::read(&secret)));
+                }
+                Some(_) => world.auth_secrets.push(Arc::new(AuthSecret::read(&secret))),
+            }
         }
         other => panic!("{other}"),
     }
@@ -198,6 +205,7 @@ fn reverse(world: &mut WorldView) {
     world.ingresses.reverse();
     world.failover_policies.reverse();
     world.tls_secrets.reverse();
+    world.auth_secrets.reverse();
     for member in world.members.values_mut() {
         member.services.reverse();
         member.slices.reverse();

@@ -4,7 +4,7 @@
 use super::asker::Asker;
 use super::{Client, OwnAnswer};
 use crate::choose::{Claim, aim};
-use crate::filter::{Facts, write_location};
+use crate::filter::{Asked, Facts, Question, Verdict, write_location};
 use crate::h1::{Edits, Framing, Identity, Line, Refusal, RequestHead, Wanted, write_request};
 use crate::table::{self, ForwardEntry, HeaderLookup, RouteAction, RouteEntry, Table};
 use crate::worker::Scratch;
@@ -21,6 +21,8 @@ pub(super) enum Admitted<'t> {
     Nowhere,
     /// Its route answers by itself, with the lines in `answer_lines`.
     Answered(OwnAnswer),
+    /// Look again when this was asked.
+    Ask(Question),
 }
 
 /// Where a request goes.
@@ -42,6 +44,7 @@ pub(super) fn admit<'t>(
     table: &'t Table,
     scratch: &mut Scratch,
     client: &Client,
+    asked: &mut Asked,
 ) -> Result<Admitted<'t>, Refusal> {
     let Scratch {
         input,
@@ -93,10 +96,12 @@ pub(super) fn admit<'t>(
         },
     };
     let filters = entry.filters.as_deref();
-    if let Some(filters) = filters
-        && let Some(answer) = filters.check(&facts, client.worker.now(), answer_lines)
-    {
-        return Ok(Admitted::Answered(answer));
+    if let Some(filters) = filters {
+        match filters.check(&facts, client.worker.now(), asked, answer_lines) {
+            Verdict::Pass => {}
+            Verdict::Refused(answer) => return Ok(Admitted::Answered(answer)),
+            Verdict::Ask(question) => return Ok(Admitted::Ask(question)),
+        }
     }
     match &entry.action {
         RouteAction::Forward(_) | RouteAction::Split(_) => {}

@@ -12,8 +12,12 @@ pub(crate) enum OwnAnswer {
     Bare(u16),
     /// The client's address may not use the route.
     Forbidden,
+    /// The client's name and password are missing or wrong.
+    Unauthorized,
     /// The client asks too much: this status.
     TooMany(u16),
+    /// All clients of the route together ask too much: this status.
+    RouteLimited(u16),
     /// No route matches.
     NoRoute,
     /// There is no snapshot yet: what is served is unknown, which is not "nothing".
@@ -33,7 +37,8 @@ impl OwnAnswer {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.status(),
-            Self::Bare(status) | Self::TooMany(status) => status,
+            Self::Bare(status) | Self::TooMany(status) | Self::RouteLimited(status) => status,
+            Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NoRoute => 404,
             Self::BadGateway => 502,
@@ -47,6 +52,9 @@ impl OwnAnswer {
             Self::Refused(refusal) => refusal.reason(),
             Self::Bare(_) => "",
             Self::Forbidden => "this client address may not use this route",
+            Self::Unauthorized => "this route needs a name and a password",
+            // What clients of the original look for.
+            Self::RouteLimited(_) => "local_rate_limited",
             Self::TooMany(_) => "this client has sent too many requests",
             Self::NoRoute => "no route matches this host and path",
             Self::NoConfiguration => "the gateway has no configuration yet",
@@ -72,8 +80,9 @@ impl OwnAnswer {
         if self == Self::Refused(Refusal::MethodNotAllowed) {
             out.extend_from_slice(b"Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
         }
-        let end = match text {
-            "" => "",
+        let end = match self {
+            Self::RouteLimited(_) => "",
+            _ if text.is_empty() => "",
             _ => "\n",
         };
         if !text.is_empty() {
@@ -107,6 +116,7 @@ fn phrase(status: u16) -> &'static str {
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

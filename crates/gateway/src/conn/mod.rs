@@ -20,6 +20,7 @@ pub(crate) use answer::OwnAnswer;
 pub(crate) use client::Client;
 pub(crate) use stream::ClientStream;
 
+use crate::filter::Asked;
 use crate::forward;
 use crate::h1::{Persistence, Refusal};
 use crate::worker::Scratch;
@@ -110,14 +111,19 @@ async fn serve_burst(client: &mut Client, scratch: &mut Scratch, mut place: Plac
 async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
     let table = client.worker.table();
     let settings = table.settings();
-    let destination = match admit::admit(&table, scratch, client) {
-        Ok(Admitted::To(destination)) => Some(destination),
-        Ok(Admitted::Nowhere) => None,
-        Ok(Admitted::Answered(answer)) => {
-            let persistence = persistence(client, scratch);
-            return answer_and_skip(client, scratch, answer, persistence).await;
+    let mut asked = Asked::default();
+    let destination = loop {
+        match admit::admit(&table, scratch, client, &mut asked) {
+            Ok(Admitted::To(destination)) => break Some(destination),
+            Ok(Admitted::Nowhere) => break None,
+            Ok(Admitted::Answered(answer)) => {
+                let persistence = persistence(client, scratch);
+                return answer_and_skip(client, scratch, answer, persistence).await;
+            }
+            // Apart, so that those who ask nothing do not carry its size.
+            Ok(Admitted::Ask(question)) => Box::pin(question.ask(&mut asked)).await,
+            Err(refusal) => return refuse(client, scratch, refusal).await,
         }
-        Err(refusal) => return refuse(client, scratch, refusal).await,
     };
     let persistence = persistence(client, scratch);
     let Some(Destination { entry, to, claim }) = destination else {

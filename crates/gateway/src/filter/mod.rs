@@ -1,7 +1,7 @@
 //! Filters: what a route does to its requests and answers beside forwarding them.
 //!
 //! ```text
-//! check:   HTTPS? -> CORS -> client's address -> rate -> size of the body      may answer by itself
+//! check:   HTTPS? -> CORS -> address -> rate -> password -> size of the body   may answer by itself
 //! rewrite: path, host, headers of the request                                  while its head is written
 //! answer:  headers of the answer                                               while its head is written
 //! ```
@@ -9,22 +9,27 @@
 //! A route without filters has none of this: [`Filters::compile`] gives `None`.
 
 mod answer;
+mod basic;
 mod cors;
 mod rate;
 mod redirect;
 mod rewrite;
+mod verdict;
 
 pub(crate) use redirect::write_location;
+pub(crate) use verdict::{Asked, Question, Verdict};
 
 use crate::conn::OwnAnswer;
 use crate::h1::{Edits, Refusal, append_line};
 use crate::table::HeaderLookup;
 use answer::AnswerRewrite;
+use basic::BasicAuth;
 use cors::Cors;
 use rate::RateLimiter;
 use rewrite::PathRewrite;
 use std::net::IpAddr;
-use tidegate_model::{Access, HeaderEdits, Route, RouteRetry, RouteTimeouts, Settings};
+use std::sync::Arc;
+use tidegate_model::{Access, HeaderEdits, Route, RouteRetry, RouteTimeouts, Satisfy, Settings};
 use tidegate_runtime::Tick;
 
 /// The compiled filters of a route.
@@ -33,7 +38,10 @@ pub(crate) struct Filters {
     https_redirect: Option<u16>,
     cors: Option<Cors>,
     access: Access,
-    rate: Option<RateLimiter>,
+    /// Each of them counts. Shared with the filters before, so that a change of routes forgives nothing.
+    rate: Box<[Arc<RateLimiter>]>,
+    basic: Option<Arc<BasicAuth>>,
+    satisfy: Satisfy,
     /// A larger body of a request is refused.
     pub(crate) max_body: Option<u64>,
     path: Option<PathRewrite>,
@@ -75,8 +83,9 @@ pub(crate) struct Facts<'a, H> {
 }
 
 impl Filters {
-    /// The filters of a route that passed validation; `None` if it has none.
-    pub(crate) fn compile(route: &Route) -> Option<Box<Self>> {
+    /// The filters of a route that passed validation; `None` if it has none. What those `before` have counted and
+    /// learned goes on where the rule is the same.
+    pub(crate) fn compile(route: &Route, before: Option<&Self>) -> Option<Box<Self>> {
         let filters = &route.filters;
         if filters.is_empty() {
             return None;
@@ -92,7 +101,12 @@ impl Filters {
             https_redirect: filters.https_redirect,
             cors: filters.cors.as_ref().map(Cors::compile),
             access: filters.access.clone(),
-            rate: filters.rate_limit.as_ref().map(RateLimiter::new),
+            rate: compile_rates(&filters.rate_limit, before),
+            basic: filters
+                .basic_auth
+                .as_ref()
+                .map(|rule| compile_basic(rule, before)),
+            satisfy: filters.satisfy,
             max_body: filters.max_body,
             path: PathRewrite::compile(filters.rewrite.path.as_ref(), &route.path),
             host: filters.rewrite.host.as_deref().map(Into::into),
@@ -106,41 +120,70 @@ impl Filters {
     }
 
     /// Whether the request may go on; if not, the gateway's answer to it. `lines` gets headers for whatever
-    /// answer the client will see.
+    /// answer the client will see. A request that something was asked about is looked at again, with what came
+    /// of it in `asked`.
     pub(crate) fn check<H: HeaderLookup>(
         &self,
         facts: &Facts<'_, H>,
         now: Tick,
+        asked: &mut Asked,
         lines: &mut Vec<u8>,
-    ) -> Option<OwnAnswer> {
+    ) -> Verdict {
         if let Some(status) = self.https_redirect.filter(|_| facts.scheme == "http") {
             redirect::to_https(facts, lines);
-            return Some(OwnAnswer::Bare(status));
+            return Verdict::Refused(OwnAnswer::Bare(status));
         }
         if let Some(answer) = self.cors.as_ref().and_then(|cors| cors.apply(facts, lines)) {
-            return Some(answer);
+            return Verdict::Refused(answer);
         }
-        let listed = |list: &[tidegate_model::Cidr]| list.iter().any(|r| r.contains(facts.client));
-        let allowed = self.access.allow.as_deref().is_none_or(listed);
-        if !allowed || listed(&self.access.deny) {
-            return Some(OwnAnswer::Forbidden);
+        let address = self.judge_address(facts.client);
+        if let Some(answer) = address.refuses(self.satisfy, self.basic.is_some()) {
+            return Verdict::Refused(answer);
         }
-        if let Some(rate) = &self.rate
-            && let Err(over) = rate.admit(facts.client, now)
+        // Before the password is looked at, so that limits also hold for those who guess.
+        if !std::mem::replace(&mut asked.counted, true)
+            && let Err(over) = self.count(facts.client, now)
         {
-            append_line(
-                lines,
-                "Retry-After",
-                over.retry_after().to_string().as_bytes(),
-            );
-            return Some(OwnAnswer::TooMany(over.status));
+            let seconds = over.retry_after().to_string();
+            append_line(lines, "Retry-After", seconds.as_bytes());
+            return Verdict::Refused(over.answer);
+        }
+        let enough = self.satisfy == Satisfy::Any && address == Address::Listed;
+        if let Some(basic) = self.basic.as_ref().filter(|_| !enough) {
+            let verdict = match asked.password {
+                Some(result) => result.into(),
+                None => basic.look(facts.headers.value("authorization")),
+            };
+            if let Verdict::Refused(OwnAnswer::Unauthorized) = verdict {
+                append_line(lines, "WWW-Authenticate", basic.challenge().as_bytes());
+            }
+            match verdict {
+                Verdict::Pass => {}
+                Verdict::Refused(_) | Verdict::Ask(_) => return verdict,
+            }
         }
         match (self.max_body, facts.length) {
             (Some(max), Some(length)) if length > max => {
-                Some(OwnAnswer::Refused(Refusal::BodyTooLarge))
+                Verdict::Refused(OwnAnswer::Refused(Refusal::BodyTooLarge))
             }
-            _ => None,
+            _ => Verdict::Pass,
         }
+    }
+
+    fn judge_address(&self, client: IpAddr) -> Address {
+        let listed = |list: &[tidegate_model::Cidr]| list.iter().any(|r| r.contains(client));
+        match &self.access.allow {
+            _ if listed(&self.access.deny) => Address::Denied,
+            None => Address::Unlisted,
+            Some(allow) if listed(allow) => Address::Listed,
+            Some(_) => Address::Missing,
+        }
+    }
+
+    fn count(&self, client: IpAddr, now: Tick) -> Result<(), rate::OverLimit> {
+        self.rate
+            .iter()
+            .try_for_each(|limit| limit.admit(client, now))
     }
 
     /// The path, and the query with its `?`, that the backend is asked for; `None` where they stay as they are.
@@ -172,6 +215,50 @@ impl Filters {
         limits.body_idle = own.body_idle.unwrap_or(limits.body_idle);
         settings.retry.max = self.retry.max.unwrap_or(settings.retry.max);
         Some(settings)
+    }
+}
+
+/// What the lists of addresses say about a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Address {
+    /// It is among those that are let in.
+    Listed,
+    /// It is not among them.
+    Missing,
+    /// It is among those that are not.
+    Denied,
+    /// There is no list of those who are let in.
+    Unlisted,
+}
+
+impl Address {
+    /// The answer, unless a password may still let the client in.
+    fn refuses(self, satisfy: Satisfy, password: bool) -> Option<OwnAnswer> {
+        match (self, satisfy) {
+            (Self::Listed | Self::Unlisted, _) => None,
+            (Self::Missing, Satisfy::Any) if password => None,
+            (Self::Missing | Self::Denied, _) => Some(OwnAnswer::Forbidden),
+        }
+    }
+}
+
+fn compile_rates(
+    rules: &[tidegate_model::RateLimit],
+    before: Option<&Filters>,
+) -> Box<[Arc<RateLimiter>]> {
+    let known = before.map_or(&[][..], |filters| &filters.rate);
+    let compile = |rule| match known.iter().find(|limiter| limiter.is_for(rule)) {
+        Some(limiter) => Arc::clone(limiter),
+        None => Arc::new(RateLimiter::new(rule)),
+    };
+    rules.iter().map(compile).collect()
+}
+
+fn compile_basic(rule: &tidegate_model::BasicAuth, before: Option<&Filters>) -> Arc<BasicAuth> {
+    let known = before.and_then(|filters| filters.basic.as_ref());
+    match known.filter(|basic| basic.is_for(rule)) {
+        Some(basic) => Arc::clone(basic),
+        None => Arc::new(BasicAuth::new(rule)),
     }
 }
 

@@ -24,7 +24,7 @@ fn route(path: &str, filters: &str) -> Route {
 }
 
 fn filters(path: &str, text: &str) -> Box<Filters> {
-    Filters::compile(&route(path, text)).unwrap()
+    Filters::compile(&route(path, text), None).unwrap()
 }
 
 fn facts<'a>(
@@ -48,16 +48,22 @@ fn facts<'a>(
 fn checked(text: &str, facts: &Facts<'_, Vec<(&str, &str)>>) -> (Option<u16>, String) {
     let mut lines = Vec::new();
     let now = Tick::NEVER + Duration::from_secs(1);
-    let answer = filters("/", text).check(facts, now, &mut lines);
-    (
-        answer.map(OwnAnswer::status),
-        String::from_utf8(lines).unwrap(),
-    )
+    let verdict = filters("/", text).check(facts, now, &mut Asked::default(), &mut lines);
+    (status(verdict), String::from_utf8(lines).unwrap())
+}
+
+/// The status of the gateway's answer, if it gives one.
+fn status(verdict: Verdict) -> Option<u16> {
+    match verdict {
+        Verdict::Pass => None,
+        Verdict::Refused(answer) => Some(answer.status()),
+        Verdict::Ask(question) => panic!("{question:?}"),
+    }
 }
 
 #[test]
 fn a_route_without_filters_has_none() {
-    assert!(Filters::compile(&route("/", "{}")).is_none());
+    assert!(Filters::compile(&route("/", "{}"), None).is_none());
 }
 
 #[test]
@@ -120,7 +126,7 @@ fn paths_are_rewritten_as_the_rule_says() {
     ];
     for (path, rule, from, query, to, expect_query) in cases {
         let route = route(path, &format!("{{ rewrite: {{ path: {rule} }} }}"));
-        let filters = Filters::compile(&route).unwrap();
+        let filters = Filters::compile(&route, None).unwrap();
         let (new, new_query) = filters.rewrite(from, query.as_bytes()).unwrap().unwrap();
         let got = (new.as_str(), std::str::from_utf8(&new_query).unwrap());
         assert_eq!(got, (to, expect_query), "{path} {rule} {from}{query}");
@@ -223,10 +229,8 @@ fn a_client_may_send_its_rate_and_its_burst() {
             ..facts("GET", &none)
         };
         let mut lines = Vec::new();
-        let answer = filters
-            .check(&facts, now, &mut lines)
-            .map(OwnAnswer::status);
-        (answer, String::from_utf8(lines).unwrap())
+        let verdict = filters.check(&facts, now, &mut Asked::default(), &mut lines);
+        (status(verdict), String::from_utf8(lines).unwrap())
     };
     for _ in 0..5 {
         assert_eq!(ask([192, 0, 2, 1], now).0, None);
@@ -248,6 +252,84 @@ fn a_client_may_send_its_rate_and_its_burst() {
         (99..=101).contains(&passed),
         "10 s at 10 a second: {passed}"
     );
+}
+
+#[test]
+fn several_limits_count_and_one_may_be_for_all_clients_together() {
+    let rule = "{ rate_limit: [{ requests: 100, per: 1m, burst: 3, status: 503 },
+                               { requests: 1, per: 1m, burst: 5, by: route }] }";
+    let filters = filters("/", rule);
+    let none = Vec::new();
+    let ask = |client: u8| {
+        let facts = Facts {
+            client: [192, 0, 2, client].into(),
+            ..facts("GET", &none)
+        };
+        let now = Tick::NEVER + Duration::from_secs(1);
+        let verdict = filters.check(&facts, now, &mut Asked::default(), &mut Vec::new());
+        status(verdict)
+    };
+    let first: Vec<_> = (0..4).map(|_| ask(1)).collect();
+    assert_eq!(first, [None, None, None, Some(503)]);
+    let others: Vec<_> = (2..6).map(ask).collect();
+    assert_eq!(others, [None, None, Some(429), Some(429)]);
+}
+
+#[test]
+fn what_was_counted_goes_on_when_routes_change_unless_the_rule_does() {
+    let limit = |burst: u32, more: &str| {
+        format!("{{ rate_limit: {{ requests: 1, per: 1h, burst: {burst} }}{more} }}")
+    };
+    let none = Vec::new();
+    let ask = |filters: &Filters| {
+        let now = Tick::NEVER + Duration::from_secs(1);
+        let facts = facts("GET", &none);
+        status(filters.check(&facts, now, &mut Asked::default(), &mut Vec::new()))
+    };
+    let first = filters("/", &limit(1, ""));
+    assert_eq!((ask(&first), ask(&first)), (None, Some(429)));
+    let same = Filters::compile(&route("/", &limit(1, ", max_body: 1")), Some(&first)).unwrap();
+    assert_eq!(ask(&same), Some(429));
+    let other = Filters::compile(&route("/", &limit(2, "")), Some(&first)).unwrap();
+    assert_eq!(ask(&other), None);
+}
+
+#[test]
+fn address_and_password_must_both_fit_or_one_of_them() {
+    // ann:open
+    let right = vec![("authorization", "Basic YW5uOm9wZW4=")];
+    let none = Vec::new();
+    let list = "access: { allow: [10.0.0.0/8], deny: [10.6.6.6] }";
+    let users = "basic_auth: { users: { ann: '{PLAIN}open' } }";
+    let all = format!("{{ {list}, {users} }}");
+    let any = format!("{{ {list}, {users}, satisfy: any }}");
+    // By address and whether the password is there: with `all`, with `any`.
+    let cases = [
+        ("10.0.0.1", true, None, None),
+        ("10.0.0.1", false, Some(401), None),
+        ("11.0.0.1", true, Some(403), None),
+        ("11.0.0.1", false, Some(403), Some(401)),
+        ("10.6.6.6", true, Some(403), Some(403)),
+        ("10.6.6.6", false, Some(403), Some(403)),
+    ];
+    for (client, knows, with_all, with_any) in cases {
+        for (rule, expect) in [(&all, with_all), (&any, with_any)] {
+            let facts = Facts {
+                client: client.parse().unwrap(),
+                ..facts("GET", if knows { &right } else { &none })
+            };
+            let (status, lines) = checked(rule, &facts);
+            assert_eq!(status, expect, "{client} {knows} {rule}");
+            let challenge =
+                "WWW-Authenticate: Basic realm=\"Authentication Required\", charset=\"UTF-8\"\r\n";
+            assert_eq!(lines == challenge, expect == Some(401), "{lines}");
+        }
+    }
+    // Without a list of those let in, `any` leaves the password.
+    let alone = format!("{{ {users}, satisfy: any }}");
+    assert_eq!(checked(&alone, &facts("GET", &none)).0, Some(401));
+    let only_list = format!("{{ {list}, satisfy: any }}");
+    assert_eq!(checked(&only_list, &facts("GET", &none)).0, Some(403));
 }
 
 #[test]

@@ -56,6 +56,14 @@ impl Table {
 }
 
 impl Hosts {
+    fn get(&self, host: &HostPattern) -> Option<&Arc<HostRoutes>> {
+        match host {
+            HostPattern::Any => self.any.as_ref(),
+            HostPattern::Exact(name) => self.exact.get(name),
+            HostPattern::Wildcard(name) => self.wildcard.get(name),
+        }
+    }
+
     fn put(&mut self, host: &HostPattern, routes: Option<Arc<HostRoutes>>) {
         let (map, name) = match host {
             HostPattern::Any => {
@@ -85,8 +93,10 @@ fn compile_hosts(
     }
     let edited = Arc::make_mut(&mut hosts);
     for (host, routes) in changed {
-        let compile =
-            |routes: &SharedPart<Vec<Route>>| Arc::new(HostRoutes::compile(routes, backends));
+        let before = edited.get(host).map(Arc::clone);
+        let compile = |routes: &SharedPart<Vec<Route>>| {
+            Arc::new(HostRoutes::compile(routes, backends, before.as_deref()))
+        };
         match routes {
             Some(_) => report.hosts_compiled += 1,
             None => report.hosts_removed += 1,

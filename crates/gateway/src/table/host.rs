@@ -82,18 +82,23 @@ impl Split {
 }
 
 impl HostRoutes {
-    /// A route to a backend that is not in `backends` is left out; a valid snapshot has none.
+    /// A route to a backend that is not in `backends` is left out; a valid snapshot has none. What the filters of
+    /// the host's routes `before` have counted goes on in those of the same name.
     pub(super) fn compile(
         routes: &[Route],
         backends: &HashMap<BackendId, Arc<BackendState>>,
+        before: Option<&Self>,
     ) -> Self {
+        let mut before = before.map(Self::by_id).unwrap_or_default();
         let mut compiled = Self {
             tree: Tree::default(),
             any_case: None,
             patterns: Vec::new(),
         };
         for route in routes {
-            let Some(entry) = RouteEntry::compile(route, backends) else {
+            // Several routes may have one name; they go in their order.
+            let same = before.get_mut(&route.id).and_then(Iterator::next);
+            let Some(entry) = RouteEntry::compile(route, backends, same) else {
                 tracing::error!(route = %route.id, "route left out, its backend is unknown");
                 continue;
             };
@@ -120,6 +125,26 @@ impl HostRoutes {
             std::cmp::Reverse((length, entry.conditions.count()))
         });
         compiled
+    }
+
+    /// The filters of all routes, by name.
+    fn by_id(&self) -> HashMap<&RouteId, std::vec::IntoIter<&Filters>> {
+        let trees = [Some(&self.tree), self.any_case.as_deref()];
+        let entries = trees
+            .into_iter()
+            .flatten()
+            .flat_map(Tree::entries)
+            .chain(self.patterns.iter().map(|(_, entry)| entry));
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for entry in entries {
+            if let Some(filters) = &entry.filters {
+                found.entry(&entry.id).or_default().push(&**filters);
+            }
+        }
+        found
+            .into_iter()
+            .map(|(id, list)| (id, list.into_iter()))
+            .collect()
     }
 
     /// The most specific route for `path` that `matches` accepts.
@@ -159,7 +184,11 @@ impl HostRoutes {
 }
 
 impl RouteEntry {
-    fn compile(route: &Route, backends: &HashMap<BackendId, Arc<BackendState>>) -> Option<Self> {
+    fn compile(
+        route: &Route,
+        backends: &HashMap<BackendId, Arc<BackendState>>,
+        before: Option<&Filters>,
+    ) -> Option<Self> {
         let action = match &route.action {
             Action::Respond(status) => RouteAction::Respond(*status),
             Action::Redirect(redirect) => RouteAction::Redirect(redirect.clone()),
@@ -180,7 +209,7 @@ impl RouteEntry {
         Some(Self {
             id: route.id.clone(),
             action,
-            filters: Filters::compile(route),
+            filters: Filters::compile(route, before),
             conditions: Conditions::new(route),
         })
     }

@@ -57,6 +57,12 @@ impl Tree {
         }
     }
 
+    /// All routes in it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<RouteEntry>> {
+        let nodes = self.nodes.iter();
+        nodes.flat_map(|node| node.exact.iter().chain(&node.prefix))
+    }
+
     /// To be called when all are in.
     pub(super) fn sort(&mut self) {
         for node in &mut self.nodes {

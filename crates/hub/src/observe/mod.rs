@@ -14,7 +14,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use std::sync::Arc;
-use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig};
+use tidegate_api::{Cluster, FailoverPolicy, GatewayConfig, SYSTEM_NAMESPACE};
 use tidegate_translate::{Kind, ObjectRef, Unreadable};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,15 @@ pub(crate) struct HubObjects {
     pub(crate) failover_policies: Followed<FailoverPolicy>,
     /// Those with certificates; no others are asked for.
     pub(crate) tls_secrets: Followed<Secret>,
+    /// Those that may hold users.
+    pub(crate) auth_secrets: Followed<Secret>,
+}
+
+/// Those of members are no users, and are not kept in memory longer than they are needed.
+fn forget_kubeconfigs(secret: &mut Secret) {
+    if secret.metadata.namespace.as_deref() == Some(SYSTEM_NAMESPACE) {
+        secret.data = None;
+    }
 }
 
 impl HubObjects {
@@ -41,10 +50,13 @@ impl HubObjects {
                 all!(watcher::Config::default())
             };
             ($config:expr) => {
+                all!($config, |_| {})
+            };
+            ($config:expr, $trim:expr) => {
                 follow(
                     Api::all(client.clone()),
                     $config,
-                    |_| {},
+                    $trim,
                     Arc::clone(changed),
                     shutdown.clone(),
                 )
@@ -57,6 +69,10 @@ impl HubObjects {
             ingresses: all!(),
             failover_policies: all!(),
             tls_secrets: all!(watcher::Config::default().fields("type=kubernetes.io/tls")),
+            auth_secrets: all!(
+                watcher::Config::default().fields("type=Opaque"),
+                forget_kubeconfigs
+            ),
         }
     }
 
@@ -68,6 +84,7 @@ impl HubObjects {
             && self.ingresses.state().synced
             && self.failover_policies.state().synced
             && self.tls_secrets.state().synced
+            && self.auth_secrets.state().synced
     }
 
     /// The objects that cannot be read.

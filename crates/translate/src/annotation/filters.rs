@@ -2,9 +2,7 @@
 
 use super::{Annotations, Feature, Reader, value};
 use std::time::Duration;
-use tidegate_model::{
-    Cors, Filters, Header, PathMatch, RateLimit, Redirect, Route, RouteId, Target,
-};
+use tidegate_model::{Cors, Filters, Header, PathMatch, Redirect, Route, RouteId, Target};
 
 /// What the original allows where the annotation is missing.
 const CORS_METHODS: &str = "GET,PUT,POST,DELETE,PATCH,OPTIONS";
@@ -31,12 +29,9 @@ impl Reader<'_> {
         let filters = &mut annotations.filters;
         self.headers_and_host(filters);
         filters.cors = self.cors();
-        filters.rate_limit = self.rate_limit();
         self.limits(filters);
         self.answers(filters);
-        if self.access(filters).is_err() {
-            annotations.closed = true;
-        }
+        self.guards(annotations);
         annotations.paths = self.paths();
         annotations.redirect = self.redirect();
         annotations.app_root = self.value(Feature::AppRoot, path);
@@ -153,41 +148,6 @@ impl Reader<'_> {
     fn seconds_of_age(&mut self) -> Option<Duration> {
         let seconds = self.number(Feature::CorsMaxAge, 0..=u32::MAX)?;
         Some(Duration::from_secs(seconds.into()))
-    }
-
-    /// A list that cannot be read closes the routes: who was to be kept out is not known.
-    fn access(&mut self, filters: &mut Filters) -> Result<(), value::Closed> {
-        let allow = match self.guard(Feature::Allowlist)? {
-            Some(ranges) => Some(ranges),
-            None => self.guard(Feature::Whitelist)?,
-        };
-        let deny = match self.guard(Feature::Denylist)? {
-            Some(ranges) => Some(ranges),
-            None => self.guard(Feature::Blacklist)?,
-        };
-        filters.access.allow = allow;
-        filters.access.deny = deny.unwrap_or_default();
-        Ok(())
-    }
-
-    fn rate_limit(&mut self) -> Option<RateLimit> {
-        let second = self.number(Feature::LimitRps, 1..=10_000_000);
-        let minute = self.number(Feature::LimitRpm, 1..=10_000_000);
-        let burst = self.number(Feature::LimitBurst, 1..=1000).unwrap_or(5);
-        let exempt = self.value(Feature::LimitAllowlist, value::ranges);
-        let exempt = exempt.or_else(|| self.value(Feature::LimitWhitelist, value::ranges));
-        let (requests, per) = match (second, minute) {
-            (Some(requests), _) => (requests, Duration::from_secs(1)),
-            (None, Some(requests)) => (requests, Duration::from_secs(60)),
-            (None, None) => return None,
-        };
-        Some(RateLimit {
-            requests,
-            per,
-            burst: requests.saturating_mul(burst),
-            status: 503,
-            exempt: exempt.unwrap_or_default(),
-        })
     }
 
     fn limits(&mut self, filters: &mut Filters) {

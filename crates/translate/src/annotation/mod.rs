@@ -6,6 +6,7 @@ mod canary;
 mod destination;
 pub mod document;
 mod filters;
+mod guards;
 mod hosts;
 mod kind;
 mod matching;
@@ -15,6 +16,7 @@ mod value;
 pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
 pub(crate) use destination::Destinations;
 pub(crate) use filters::{Paths, app_root};
+pub(crate) use guards::{HostAccess, PasswordSpec, UsersForm};
 pub(crate) use hosts::{other_www, possible as possible_hosts};
 pub(crate) use matching::Conditions;
 
@@ -58,6 +60,10 @@ pub(crate) enum Feature {
     AffinityMode,
     Allowlist,
     AppRoot,
+    AuthRealm,
+    AuthSecret,
+    AuthSecretType,
+    AuthType,
     Blacklist,
     BodySize,
     Canary,
@@ -91,6 +97,8 @@ pub(crate) enum Feature {
     DefaultBackend,
     Denylist,
     Destination,
+    DomainBlacklist,
+    DomainWhitelist,
     EnableCors,
     ExactHeader,
     ExactPseudo,
@@ -133,6 +141,10 @@ pub(crate) enum Feature {
     ResponseHeaderUpdate,
     RewritePath,
     RewriteTarget,
+    RouteLimitBurst,
+    RouteLimitRpm,
+    RouteLimitRps,
+    Satisfy,
     SendTimeout,
     ServerAlias,
     ServiceSubset,
@@ -161,6 +173,10 @@ pub(crate) struct Annotations {
     pub(crate) closed: bool,
     /// How requests of its Services are given to endpoints.
     pub(crate) balance: Balance,
+    /// Whose name and password are asked for, until the Secret is looked up.
+    pub(crate) password: Option<PasswordSpec>,
+    /// Which addresses may use its hosts.
+    pub(crate) host_access: Option<HostAccess>,
     pub(crate) filters: Filters,
     pub(crate) paths: Paths,
     /// In place of the backends.

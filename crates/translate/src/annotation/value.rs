@@ -80,16 +80,21 @@ impl<'a> Reader<'a> {
         let Some((key, value)) = self.text(feature) else {
             return Ok(None);
         };
-        ranges(value).map(Some).map_err(|why| {
-            let text = format!(
-                "{} cannot be read, so the routes of this Ingress answer 503 rather than being open: {why}",
-                quote(value)
-            );
-            let field = format!("metadata.annotations[{key}]");
-            self.diagnostics
-                .error(self.object, field, Reason::Unprotected, text);
-            Closed
-        })
+        ranges(value)
+            .map(Some)
+            .map_err(|why| self.close(key, value, &why))
+    }
+
+    /// Says that the routes are closed, because something that protects them cannot be read.
+    pub(super) fn close(&mut self, key: &str, value: &str, why: &str) -> Closed {
+        let text = format!(
+            "{} cannot be read, so the routes of this Ingress answer 503 rather than being open: {why}",
+            quote(value)
+        );
+        let field = format!("metadata.annotations[{key}]");
+        self.diagnostics
+            .error(self.object, field, Reason::Unprotected, text);
+        Closed
     }
 
     /// Header lines, one `name value` a line; quotes around a value are taken off.

@@ -25,6 +25,7 @@ pub(super) struct Known {
     ingress_classes: Kept<IngressClass>,
     failover_policies: Kept<FailoverPolicy>,
     tls_secrets: Kept<crate::TlsSecret>,
+    auth_secrets: Kept<crate::AuthSecret>,
     unreadable: Vec<Unreadable>,
     deleted: BTreeSet<ObjectRef>,
     freshness: BTreeMap<ClusterName, Freshness>,
@@ -53,6 +54,7 @@ impl Known {
             ingresses,
             failover_policies,
             tls_secrets,
+            auth_secrets,
             unreadable,
             deleted,
             members,
@@ -62,6 +64,7 @@ impl Known {
         everything |= self.ingress_classes.changed(ingress_classes);
         everything |= self.failover_policies.changed(failover_policies);
         everything |= self.tls_secrets.changed(tls_secrets);
+        everything |= self.auth_secrets.changed(auth_secrets);
         everything |= replace(&mut self.unreadable, unreadable.clone());
         everything |= replace(&mut self.deleted, deleted.clone());
         let freshness = members

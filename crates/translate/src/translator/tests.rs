@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // A failed unwrap is a failed test.
 
 use super::*;
-use crate::{Freshness, MemberView, TlsSecret};
+use crate::{AuthSecret, Freshness, MemberView, TlsSecret};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_model::{Generation, Snapshot};
@@ -125,6 +125,8 @@ fn any_ingress() -> impl Strategy<Value = Value> {
         json!({ "tidegate.io/default-backend": "c" }),
         json!({ "tidegate.io/app-root": "/x" }),
         json!({ "tidegate.io/affinity": "cookie" }),
+        json!({ "tidegate.io/auth-type": "basic", "tidegate.io/auth-secret": "a" }),
+        json!({ "tidegate.io/domain-whitelist-source-range": "10.0.0.0/8" }),
         json!({ "tidegate.io/load-balance": "ewma" }),
         json!({ "tidegate.io/server-alias": "b.example.com, www.a.example.com" }),
         json!({ "tidegate.io/from-to-www-redirect": "true" }),
@@ -191,6 +193,7 @@ fn take(world: &mut WorldView, step: Step) {
         }
         Step::Secret(name, there) => {
             world.tls_secrets.retain(|s| s.name != name);
+            world.auth_secrets.retain(|s| s.name != name);
             if there {
                 let certificate = tidegate_model::Certificate {
                     chain: name.to_owned(),
@@ -203,6 +206,12 @@ fn take(world: &mut WorldView, step: Step) {
                     certificate: Some(certificate.into()),
                     problem: None,
                 }));
+                let secret = json!({
+                    "metadata": { "name": name, "namespace": "shop" },
+                    "data": { "auth": "YW5uYTp7UExBSU59b3Blbg==" },
+                });
+                let secret = serde_json::from_value(secret).unwrap();
+                world.auth_secrets.push(Arc::new(AuthSecret::read(&secret)));
             }
         }
         Step::Freshness(known) => {

@@ -25,27 +25,32 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::Blacklist);
         "domain-whitelist-source-range", Own, Domain, Ranges, "",
             "Only these addresses may use the host", "只有这些地址可以使用该主机",
-            Guards;
+            ~ "Lists of a route go before; of a younger Ingress it holds for its own routes", "路由自己的列表优先；较新的 Ingress 的列表只作用于它自己的路由",
+            Works(Feature::DomainWhitelist);
         "domain-blacklist-source-range", Own, Domain, Ranges, "",
             "These addresses get 403 on the host", "这些地址在该主机上得到 403",
-            Guards;
+            ~ "Lists of a route go before; of a younger Ingress it holds for its own routes", "路由自己的列表优先；较新的 Ingress 的列表只作用于它自己的路由",
+            Works(Feature::DomainBlacklist);
     },
     group! { "Basic authentication", "基本认证";
         "auth-type", Both, Ingress, OneOf(&["basic", "digest"]), "",
             "Asks for name and password", "要求用户名与密码",
-            Guards;
+            ~ "`digest` closes the routes", "`digest` 会关闭路由",
+            Works(Feature::AuthType);
         "auth-secret", Both, Ingress, Object, "",
             "Secret with the users", "存放用户的 Secret",
-            NotYet;
+            ~ "Of the Ingress's own namespace, on the hub, of type Opaque", "须在 hub 上、Ingress 自己的命名空间中，类型为 Opaque",
+            Works(Feature::AuthSecret);
         "auth-secret-type", Both, Ingress, OneOf(&["auth-file", "auth-map"]), "auth-file",
             "How the Secret holds them", "Secret 中用户的存放方式",
-            NotYet;
-        "auth-realm", Both, Ingress, Text, "",
+            Works(Feature::AuthSecretType);
+        "auth-realm", Both, Ingress, Text, "Authentication Required",
             "Realm named in the 401 answer", "401 响应中的 realm",
-            NotYet;
+            Works(Feature::AuthRealm);
         "satisfy", Both, Ingress, OneOf(&["all", "any"]), "all",
             "Whether all rules of access must pass, or one", "须通过全部访问规则，还是其中之一",
-            NotYet;
+            ~ "An address on a list of refused ones is never let in", "在拒绝列表中的地址总是被拒绝",
+            Works(Feature::Satisfy);
     },
     group! { "External authentication", "外部认证";
         "auth-url", Both, Ingress, Url, "",
@@ -137,13 +142,14 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "Limits", "限流与限制";
         "route-limit-rpm", Own, Ingress, Integer(1, 1_000_000_000), "",
             "Requests a minute of each gateway; 429 above", "每个网关每分钟的请求数，超过则 429",
-            NotYet;
+            Works(Feature::RouteLimitRpm);
         "route-limit-rps", Own, Ingress, Integer(1, 1_000_000_000), "",
             "Requests a second of each gateway; 429 above", "每个网关每秒的请求数，超过则 429",
-            NotYet;
+            ~ "With `route-limit-rpm` beside it, that one counts", "与 `route-limit-rpm` 同写时以后者为准",
+            Works(Feature::RouteLimitRps);
         "route-limit-burst-multiplier", Own, Ingress, Integer(1, 1_000_000), "5",
             "Burst in times of the limit", "突发量是限额的几倍",
-            NotYet;
+            Works(Feature::RouteLimitBurst);
         "rate-limit", Own, Ingress, Integer(1, 1_000_000_000), "",
             "Requests a second of all gateways together", "所有网关合计每秒的请求数",
             NotYet;
@@ -182,7 +188,6 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::LimitRps);
         "limit-rpm", Both, Ingress, Integer(0, 1_000_000_000), "",
             "Requests a minute from one address; 503 above", "单个地址每分钟的请求数，超过则 503",
-            ~ "With `limit-rps` beside it, that one counts", "与 `limit-rps` 同写时以后者为准",
             Works(Feature::LimitRpm);
         "limit-burst-multiplier", Both, Ingress, Integer(1, 1_000_000), "5",
             "Burst in times of the limit", "突发量是限额的几倍",

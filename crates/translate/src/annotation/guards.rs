@@ -1,0 +1,170 @@
+//! Annotations about who may ask, and how often.
+
+use super::value::Closed;
+use super::{Annotations, Feature, Reader, value};
+use crate::Reason;
+use crate::diagnostic::quote;
+use std::time::Duration;
+use tidegate_model::{Access, BasicAuth, LimitBy, RateLimit, Satisfy};
+
+/// What is said about name and password.
+pub(crate) struct PasswordSpec {
+    /// Name of a Secret of the same namespace, with the annotation's key.
+    pub(crate) secret: (String, String),
+    pub(crate) form: UsersForm,
+    pub(crate) realm: String,
+}
+
+/// How a Secret holds users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UsersForm {
+    /// Lines of htpasswd in the key `auth`.
+    File,
+    /// A user for each key.
+    Map,
+}
+
+/// What is said about the addresses that may use the hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HostAccess {
+    Lists(Access),
+    /// A list cannot be read: nobody may.
+    Closed,
+}
+
+impl Reader<'_> {
+    /// Reads all that guards the routes into `annotations`.
+    pub(super) fn guards(&mut self, annotations: &mut Annotations) {
+        let filters = &mut annotations.filters;
+        filters.rate_limit = self.rate_limits();
+        filters.satisfy = self.satisfy();
+        let own = self.lists(
+            [Feature::Allowlist, Feature::Whitelist],
+            [Feature::Denylist, Feature::Blacklist],
+        );
+        let hosts = self.lists([Feature::DomainWhitelist; 2], [Feature::DomainBlacklist; 2]);
+        annotations.host_access = match hosts {
+            Ok(lists) if lists == Access::default() => None,
+            Ok(lists) => Some(HostAccess::Lists(lists)),
+            Err(Closed) => Some(HostAccess::Closed),
+        };
+        match (own, &annotations.host_access) {
+            (Err(Closed), _) | (_, Some(HostAccess::Closed)) => annotations.closed = true,
+            (Ok(own), Some(HostAccess::Lists(hosts))) if own == Access::default() => {
+                filters.access = hosts.clone();
+            }
+            (Ok(own), _) => filters.access = own,
+        }
+        match self.password() {
+            Ok(password) => annotations.password = password,
+            Err(Closed) => annotations.closed = true,
+        }
+    }
+
+    /// Lists of addresses, the first spelling before the second. One that cannot be read closes the routes: who was
+    /// to be kept out is not known.
+    fn lists(&mut self, allow: [Feature; 2], deny: [Feature; 2]) -> Result<Access, Closed> {
+        let mut list = |[first, second]: [Feature; 2]| match self.guard(first)? {
+            Some(ranges) => Ok(Some(ranges)),
+            None => self.guard(second),
+        };
+        let allow = list(allow)?;
+        let deny = list(deny)?.unwrap_or_default();
+        Ok(Access { allow, deny })
+    }
+
+    fn satisfy(&mut self) -> Satisfy {
+        let read = self.value(Feature::Satisfy, |text| match text {
+            "all" => Ok(Satisfy::All),
+            "any" => Ok(Satisfy::Any),
+            _ => Err("it must be \"all\" or \"any\"; until then all rules must pass".to_owned()),
+        });
+        read.unwrap_or_default()
+    }
+
+    fn password(&mut self) -> Result<Option<PasswordSpec>, Closed> {
+        let secret = self.text(Feature::AuthSecret);
+        let Some((type_key, kind)) = self.text(Feature::AuthType) else {
+            if let Some((key, value)) = secret {
+                let text = format!("{} has no effect without auth-type: basic", quote(value));
+                let field = format!("metadata.annotations[{key}]");
+                self.diagnostics
+                    .warning(self.object, field, Reason::NoEffect, text);
+            }
+            return Ok(None);
+        };
+        if kind != "basic" {
+            return Err(self.close(type_key, kind, "only \"basic\" is supported"));
+        }
+        let Some((key, name)) = secret else {
+            let why = "auth-secret, which names the Secret with the users, is missing";
+            return Err(self.close(type_key, kind, why));
+        };
+        let namespace = self.object.namespace.as_str();
+        let name = match name.split_once('/') {
+            Some((other, name)) if other == namespace => name,
+            Some(_) => {
+                let why = "a Secret of another namespace needs that namespace's grant, which is not supported yet; \
+                           copy it into the Ingress's namespace";
+                return Err(self.close(key, name, why));
+            }
+            None => name,
+        };
+        let form = match self.text(Feature::AuthSecretType) {
+            None | Some((_, "auth-file")) => UsersForm::File,
+            Some((_, "auth-map")) => UsersForm::Map,
+            Some((key, other)) => {
+                let why = "it must be \"auth-file\" or \"auth-map\"";
+                return Err(self.close(key, other, why));
+            }
+        };
+        Ok(Some(PasswordSpec {
+            secret: (name.to_owned(), key.to_owned()),
+            form,
+            realm: self.realm().unwrap_or_else(|| BasicAuth::REALM.to_owned()),
+        }))
+    }
+
+    fn realm(&mut self) -> Option<String> {
+        self.value(Feature::AuthRealm, |text| {
+            let visible = |b: u8| (b' '..=b'~').contains(&b);
+            match text.len() <= 256 && text.bytes().all(visible) {
+                true => Ok(text.to_owned()),
+                false => Err("it must be visible ASCII and at most 256 characters".to_owned()),
+            }
+        })
+    }
+
+    /// In the order in which they count: those of a client by the minute and by the second, then that of the route.
+    fn rate_limits(&mut self) -> Vec<RateLimit> {
+        let minute = self.number(Feature::LimitRpm, 1..=10_000_000);
+        let second = self.number(Feature::LimitRps, 1..=10_000_000);
+        let burst = self.number(Feature::LimitBurst, 1..=1000).unwrap_or(5);
+        let exempt = self.value(Feature::LimitAllowlist, value::ranges);
+        let exempt = exempt.or_else(|| self.value(Feature::LimitWhitelist, value::ranges));
+        let exempt = exempt.unwrap_or_default();
+        let limit = |requests: u32, seconds, burst| RateLimit {
+            requests,
+            per: Duration::from_secs(seconds),
+            burst: requests.saturating_mul(burst),
+            by: LimitBy::Client,
+            status: 503,
+            exempt: exempt.clone(),
+        };
+        let mut limits = Vec::new();
+        limits.extend(minute.map(|requests| limit(requests, 60, burst)));
+        limits.extend(second.map(|requests| limit(requests, 1, burst)));
+        let minute = self.number(Feature::RouteLimitRpm, 1..=1_000_000_000);
+        let second = self.number(Feature::RouteLimitRps, 1..=1_000_000_000);
+        let burst = self.number(Feature::RouteLimitBurst, 1..=1_000_000);
+        // The original reads the first of the two.
+        let route = minute.map(|n| (n, 60)).or(second.map(|n| (n, 1)));
+        limits.extend(route.map(|(requests, seconds)| RateLimit {
+            by: LimitBy::Route,
+            status: 429,
+            exempt: Vec::new(),
+            ..limit(requests, seconds, burst.unwrap_or(5))
+        }));
+        limits
+    }
+}
