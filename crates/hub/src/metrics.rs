@@ -6,13 +6,13 @@
 use crate::decide::{Decided, Fleet};
 use k8s_openapi::jiff::Timestamp;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tidegate_feed::ReceiverStatus;
+use tidegate_runtime::{gauge, gauges};
 use tidegate_translate::{Freshness, Severity};
 use tokio::sync::watch;
 
@@ -77,14 +77,14 @@ impl Collector for Told {
         };
         let receivers = state.receivers.borrow().clone();
         let connected = receivers.iter().filter(|receiver| receiver.connected);
-        single(
+        gauge(
             &mut encoder,
             "hub_receivers_connected",
             "Gateways that hear the hub",
             count(connected.count()),
         )?;
         if let Some(decided) = state.decided.borrow().clone() {
-            single(
+            gauge(
                 &mut encoder,
                 "hub_generation",
                 "The generation that was published last",
@@ -106,7 +106,7 @@ fn objects(encoder: &mut DescriptorEncoder<'_>, decided: &Decided) -> Result<(),
     ];
     let sizes = sizes.map(|(what, size)| (what, count(size)));
     let help = "What the snapshot holds, and the Ingresses it was made from";
-    family(encoder, "hub_snapshot_size", help, "of", &sizes)?;
+    gauges(encoder, "hub_snapshot_size", help, "of", sizes)?;
     let of = |wanted: Severity| {
         let all = translation.diagnostics.iter();
         count(all.filter(|found| found.severity == wanted).count())
@@ -117,75 +117,40 @@ fn objects(encoder: &mut DescriptorEncoder<'_>, decided: &Decided) -> Result<(),
         ("note", of(Severity::Note)),
     ];
     let help = "What is wrong with objects, as their statuses say it";
-    family(encoder, "hub_problems", help, "severity", &problems)
+    gauges(encoder, "hub_problems", help, "severity", problems)
 }
 
 fn members(encoder: &mut DescriptorEncoder<'_>, fleet: &Fleet) -> Result<(), fmt::Error> {
     let reports = fleet.reports();
-    let known: Vec<_> = reports
-        .iter()
-        .map(|(name, report)| {
-            let known = report.freshness == Freshness::Known;
-            (name.as_str(), i64::from(known))
-        })
-        .collect();
+    let known = reports.iter().map(|(name, report)| {
+        let known = report.freshness == Freshness::Known;
+        (name.as_str(), i64::from(known))
+    });
     let help = "1 while the objects of a cluster are followed, 0 while they are what was seen last";
-    family(encoder, "hub_member_known", help, "cluster", &known)?;
+    gauges(encoder, "hub_member_known", help, "cluster", known)?;
     let now = Timestamp::now().as_second();
-    let ages: Vec<_> = reports
-        .iter()
-        .filter_map(|(name, report)| {
-            let answered = report.last_answer?.as_second();
-            Some((name.as_str(), now.saturating_sub(answered).max(0)))
-        })
-        .collect();
+    let ages = reports.iter().filter_map(|(name, report)| {
+        let answered = report.last_answer?.as_second();
+        Some((name.as_str(), now.saturating_sub(answered).max(0)))
+    });
     let help = "Since the API of a cluster has answered a probe";
-    family(
+    gauges(
         encoder,
         "hub_member_answer_age_seconds",
         help,
         "cluster",
-        &ages,
+        ages,
     )?;
-    let ready: Vec<_> = reports
-        .iter()
-        .map(|(name, report)| (name.as_str(), report.ready_endpoints))
-        .collect();
+    let ready = reports.iter();
+    let ready = ready.map(|(name, report)| (name.as_str(), report.ready_endpoints));
     let help = "Ready endpoints of a cluster, as seen last";
-    family(
+    gauges(
         encoder,
         "hub_member_ready_endpoints",
         help,
         "cluster",
-        &ready,
+        ready,
     )
-}
-
-fn single(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: i64,
-) -> Result<(), fmt::Error> {
-    let gauge = ConstGauge::new(value);
-    let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-    gauge.encode(metric)
-}
-
-fn family(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    label: &str,
-    values: &[(&str, i64)],
-) -> Result<(), fmt::Error> {
-    let kind = ConstGauge::new(0_i64).metric_type();
-    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (which, value) in values {
-        let labels = [(label, *which)];
-        ConstGauge::new(*value).encode(family.encode_family(&labels)?)?;
-    }
-    Ok(())
 }
 
 fn count(of: usize) -> i64 {

@@ -15,9 +15,11 @@ pub mod signals;
 pub mod telemetry;
 
 mod admin;
+mod gauges;
 mod readiness;
 
 pub use admin::{Admin, AdminError, AdminReply, AdminRequest, BoundAdmin};
 pub use clock::{Clock, Tick};
+pub use gauges::{gauge, gauges};
 pub use prometheus_client;
 pub use readiness::{Check, CheckState, Readiness};

@@ -4,10 +4,9 @@ use crate::health::HealthTable;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use std::fmt;
 use std::sync::Arc;
-use tidegate_runtime::Clock;
+use tidegate_runtime::{Clock, gauge, gauges};
 
 /// Reads the health table when metrics are asked for, so that requests pay nothing for them. Register it with
 /// `Registry::register_collector`.
@@ -52,24 +51,22 @@ impl Collector for HealthMetrics {
                 ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
             }
         }
-        let first = ConstGauge::new(0_i64);
-        let mut family = encoder.encode_descriptor(
+        let suspect = clusters.iter().map(|cluster| {
+            let suspect = cluster.suspect_since(now).is_some();
+            (cluster.name().as_str(), i64::from(suspect))
+        });
+        gauges(
+            &mut encoder,
             "gateway_cluster_suspect",
             "1 while a cluster is silent",
-            None,
-            first.metric_type(),
+            "cluster",
+            suspect,
         )?;
-        for cluster in &clusters {
-            let value = i64::from(cluster.suspect_since(now).is_some());
-            let labels = [("cluster", cluster.name().as_str())];
-            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-        }
-        let single = encoder.encode_descriptor(
+        gauge(
+            &mut encoder,
             "gateway_self_suspect",
             "1 while every endpoint fails its probes",
-            None,
-            first.metric_type(),
-        )?;
-        ConstGauge::new(i64::from(self.health.self_suspect())).encode(single)
+            i64::from(self.health.self_suspect()),
+        )
     }
 }

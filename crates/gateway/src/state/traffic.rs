@@ -4,10 +4,10 @@ use crate::health::Sharded;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
+use tidegate_runtime::gauge;
 
 /// Counters of requests and connections.
 #[derive(Debug, Default)]
@@ -188,14 +188,11 @@ impl Collector for TrafficMetrics {
             let metric = encoder.encode_descriptor(name, help, None, zero.metric_type())?;
             ConstCounter::new(counter.sum()).encode(metric)?;
         }
-        let open = i64::try_from(traffic.connections.sum()).unwrap_or(i64::MAX);
-        let open = ConstGauge::new(open);
-        let metric = encoder.encode_descriptor(
+        gauge(
+            &mut encoder,
             "gateway_client_connections_open",
             "Connections from clients at the moment",
-            None,
-            open.metric_type(),
-        )?;
-        open.encode(metric)
+            i64::try_from(traffic.connections.sum()).unwrap_or(i64::MAX),
+        )
     }
 }
