@@ -88,10 +88,9 @@ impl Snapshot {
             return Err(InvalidSnapshot::NewerFormat { found: self.format });
         }
         self.validate_settings()?;
+        let backends = differences(Some(&before.backends), &self.backends);
         // Routes that did not change may name a backend that went.
-        let all = differences(Some(&before.backends), &self.backends)
-            .iter()
-            .any(|(_, backend)| backend.is_none());
+        let all = backends.iter().any(|(_, backend)| backend.is_none());
         let none = BTreeMap::new();
         let known = if all { &none } else { &before.hosts };
         for (host, routes) in differences(Some(known), &self.hosts) {
@@ -99,7 +98,7 @@ impl Snapshot {
                 self.validate_route(host, route)?;
             }
         }
-        for (id, backend) in differences(Some(&before.backends), &self.backends) {
+        for (id, backend) in backends {
             let Some(backend) = backend else { continue };
             backend
                 .validate()

@@ -25,7 +25,7 @@ use crate::conn::{After, Client, OwnAnswer};
 use crate::filter::Filters;
 use crate::h1::{Asked, Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
 use crate::table::ForwardEntry;
-use crate::worker::Scratch;
+use crate::worker::{Scratch, Worker};
 use exchange::{Exchange, Rules, Turn};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -57,17 +57,13 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    fn of(filters: Option<&Filters>, now: Tick) -> Self {
-        let from_now = |limit: Option<Duration>| limit.map_or(Tick::END, |limit| now + limit);
-        match filters {
-            None => Self {
-                end: Tick::END,
-                tries_end: Tick::END,
-            },
-            Some(filters) => Self {
-                end: from_now(filters.timeouts.total),
-                tries_end: from_now(filters.retry.within),
-            },
+    /// A route that limits nothing does not look at the clock.
+    fn of(filters: Option<&Filters>, worker: &Worker) -> Self {
+        let from_now =
+            |limit: Option<Duration>| limit.map_or(Tick::END, |limit| worker.now() + limit);
+        Self {
+            end: from_now(filters.and_then(|filters| filters.timeouts.total)),
+            tries_end: from_now(filters.and_then(|filters| filters.retry.within)),
         }
     }
 }
@@ -81,7 +77,7 @@ pub(crate) async fn forward(
     scratch: &mut Scratch,
     request: Request<'_>,
 ) -> After {
-    let limits = Limits::of(request.filters, client.worker.now());
+    let limits = Limits::of(request.filters, &client.worker);
     let max_body = request.filters.and_then(|filters| filters.max_body);
     let mut upload = Upload::new(scratch.request.framing, max_body);
     scratch.input.consume(scratch.request.length);

@@ -7,6 +7,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,14 +63,13 @@ impl Remembered {
             classes: by_name(&world.ingress_classes),
             configs: by_name(&world.gateway_configs),
         };
-        let uses = uses(&world.ingresses);
-        let defaults = |classes: &BTreeMap<String, Arc<IngressClass>>| {
-            classes
-                .values()
-                .any(|class| tidegate_translate::is_default(class))
-        };
+        // Mostly nothing is missing, and there may be thousands of Ingresses.
+        let uses = LazyCell::new(|| uses(&world.ingresses));
         // Those without a class went by the default one, unless there is another now.
-        let classless = uses.contains(&ClassUse::Default) && !defaults(&next.classes);
+        let no_default = !next
+            .classes
+            .values()
+            .any(|class| tidegate_translate::is_default(class));
         let unreadable: BTreeSet<ObjectRef> = world
             .unreadable
             .iter()
@@ -77,9 +77,13 @@ impl Remembered {
             .collect();
         let mut gone = BTreeSet::new();
         for (name, class) in &self.kept.classes {
-            let used = uses.contains(&ClassUse::Named(name.as_str()))
-                || (classless && tidegate_translate::is_default(class));
-            if used && !next.classes.contains_key(name) {
+            if next.classes.contains_key(name) {
+                continue;
+            }
+            let is_default = no_default && tidegate_translate::is_default(class);
+            if uses.contains(&ClassUse::Named(name.as_str()))
+                || (is_default && uses.contains(&ClassUse::Default))
+            {
                 world.ingress_classes.push(Arc::clone(class));
                 gone.insert(ObjectRef::cluster_scoped(Kind::IngressClass, name));
                 next.classes.insert(name.clone(), Arc::clone(class));
