@@ -74,20 +74,21 @@ impl Delta {
             digest.subtract(Digest::of_settings(&old.settings));
             digest.add(Digest::of_settings(&new.settings));
         }
-        let of_host =
-            |host: &HostPattern, routes: &SharedPart<Vec<Route>>| Digest::of_host(host, routes);
         let changes = Changes {
             settings,
-            hosts: changed(&old.hosts, &new.hosts, &mut digest, of_host),
-            backends: changed(&old.backends, &new.backends, &mut digest, |id, backend| {
-                Digest::of_backend(id, backend)
-            }),
+            hosts: changed(&old.hosts, &new.hosts, &mut digest, Digest::of_host),
+            backends: changed(
+                &old.backends,
+                &new.backends,
+                &mut digest,
+                Digest::of_backend,
+            ),
             tls: changed(&old.tls, &new.tls, &mut digest, Digest::of_tls),
             certificates: changed(
                 &old.certificates,
                 &new.certificates,
                 &mut digest,
-                |id, certificate| Digest::of_certificate(id, certificate),
+                Digest::of_certificate,
             ),
         };
         Self {
@@ -124,21 +125,19 @@ impl Delta {
             digest.add(Digest::of_settings(&settings));
             next.settings = settings;
         }
-        let of_host =
-            |host: &HostPattern, routes: &SharedPart<Vec<Route>>| Digest::of_host(host, routes);
-        put(&mut next.hosts, changes.hosts, &mut digest, of_host);
+        put(&mut next.hosts, changes.hosts, &mut digest, Digest::of_host);
         put(
             &mut next.backends,
             changes.backends,
             &mut digest,
-            |id, backend| Digest::of_backend(id, backend),
+            Digest::of_backend,
         );
         put(&mut next.tls, changes.tls, &mut digest, Digest::of_tls);
         put(
             &mut next.certificates,
             changes.certificates,
             &mut digest,
-            |id, certificate| Digest::of_certificate(id, certificate),
+            Digest::of_certificate,
         );
         if digest == self.digest {
             Ok(next)

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tidegate_model::{
-    Backend, BackendId, Certificate, CertificateId, HostPattern, Route, Settings, Snapshot,
+    Backend, BackendId, Certificate, CertificateId, HostPattern, Route, Settings, SharedPart,
+    Snapshot,
 };
 
 /// Names the content of a snapshot, whatever its generation.
@@ -38,11 +39,11 @@ impl Digest {
         Self::of_part("settings", "", settings)
     }
 
-    pub(crate) fn of_host(host: &HostPattern, routes: &[Route]) -> Self {
-        Self::of_part("host", &host.to_string(), &routes)
+    pub(crate) fn of_host(host: &HostPattern, routes: &SharedPart<Vec<Route>>) -> Self {
+        Self::of_part("host", &host.to_string(), routes)
     }
 
-    pub(crate) fn of_backend(id: &BackendId, backend: &Backend) -> Self {
+    pub(crate) fn of_backend(id: &BackendId, backend: &SharedPart<Backend>) -> Self {
         Self::of_part("backend", id.as_str(), backend)
     }
 
@@ -50,7 +51,10 @@ impl Digest {
         Self::of_part("tls", &host.to_string(), certificate)
     }
 
-    pub(crate) fn of_certificate(id: &CertificateId, certificate: &Certificate) -> Self {
+    pub(crate) fn of_certificate(
+        id: &CertificateId,
+        certificate: &SharedPart<Certificate>,
+    ) -> Self {
         Self::of_part("certificate", id.as_str(), certificate)
     }
 
