@@ -2,7 +2,7 @@
 
 use crate::annotation::{CanaryRole, other_www};
 use crate::diagnostic::Sink;
-use crate::ingress::Mine;
+use crate::ingress::{Mine, hosts};
 use crate::routes::Routes;
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +25,12 @@ pub(crate) struct Alias {
 /// Adds the routes of further hosts. The host of a rule is never an alias, whichever Ingress is older; of two
 /// aliases the oldest Ingress has it. `ours` are the Ingresses of our classes, the oldest first.
 pub(crate) fn compile(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut Sink) -> Aliases {
-    let written: BTreeSet<HostPattern> = ours.iter().flat_map(hosts).collect();
+    let written: BTreeSet<HostPattern> = ours.iter().flat_map(|mine| hosts(mine.ingress)).collect();
     let mut aliases = Aliases::new();
     let main = |mine: &&Mine<'_>| matches!(mine.annotations.canary, CanaryRole::None);
     for mine in ours.iter().filter(main) {
         let further = &mine.annotations.further_hosts;
-        let own = hosts(mine);
+        let own: Vec<HostPattern> = hosts(mine.ingress).collect();
         for (alias, key) in &further.aliases {
             let field = format!("metadata.annotations[{key}]");
             let Some(of) = own.first().filter(|host| **host != HostPattern::Any) else {
@@ -70,7 +70,7 @@ pub(crate) fn compile(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut 
             continue;
         };
         let field = format!("metadata.annotations[{key}]");
-        for of in hosts(mine) {
+        for of in hosts(mine.ingress) {
             let Some(other) = other_www(&of).filter(|_| routes.contains_key(&of)) else {
                 continue;
             };
@@ -96,19 +96,6 @@ pub(crate) fn compile(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut 
         }
     }
     aliases
-}
-
-/// The hosts of its rules that can be served, in their order.
-fn hosts(mine: &Mine<'_>) -> Vec<HostPattern> {
-    let rules = mine
-        .ingress
-        .spec
-        .iter()
-        .flat_map(|spec| spec.rules.iter().flatten());
-    let texts = rules.map(|rule| rule.host.as_deref().unwrap_or_default());
-    texts
-        .filter_map(|text| HostPattern::parse(text).ok())
-        .collect()
 }
 
 /// Sends all of a host to another.

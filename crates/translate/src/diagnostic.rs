@@ -1,5 +1,6 @@
 //! What is wrong with which field of which object.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -102,6 +103,15 @@ impl ObjectRef {
     /// A cluster-scoped object.
     pub fn cluster_scoped(kind: Kind, name: impl Into<String>) -> Self {
         Self::new(kind, String::new(), name)
+    }
+
+    /// The object that has this metadata; one without a name cannot come from an API server.
+    pub fn of(kind: Kind, metadata: &ObjectMeta) -> Self {
+        Self::new(
+            kind,
+            metadata.namespace.clone().unwrap_or_default(),
+            metadata.name.clone().unwrap_or_default(),
+        )
     }
 
     /// An object in a namespace.

@@ -48,7 +48,7 @@ pub(crate) fn ours<'a>(
     ordered.sort_by_cached_key(|ingress| seniority(&ingress.metadata));
     let mut ours = Vec::new();
     for ingress in ordered {
-        let object = reference(&ingress.metadata);
+        let object = ObjectRef::of(Kind::Ingress, &ingress.metadata);
         if let Some(class) = classes.of(ingress, &object, diagnostics) {
             ours.push(Mine::new(object, ingress, class, backends, diagnostics));
         }
@@ -67,13 +67,11 @@ pub(crate) fn seniority(
     (created.is_none(), created, format!("{name}.{namespace}"))
 }
 
-/// The reference of an Ingress; one without a namespace cannot come from an API server.
-pub(crate) fn reference(metadata: &ObjectMeta) -> ObjectRef {
-    ObjectRef::new(
-        Kind::Ingress,
-        metadata.namespace.clone().unwrap_or_default(),
-        metadata.name.clone().unwrap_or_default(),
-    )
+/// The hosts of its rules that can be served, in their order; a rule without one is for any.
+pub(crate) fn hosts(ingress: &Ingress) -> impl Iterator<Item = HostPattern> {
+    let spec = ingress.spec.iter();
+    let rules = spec.flat_map(|spec| spec.rules.iter().flatten());
+    rules.filter_map(|rule| HostPattern::parse(rule.host.as_deref().unwrap_or_default()).ok())
 }
 
 impl<'a> Mine<'a> {
@@ -342,11 +340,7 @@ impl<'a> Mine<'a> {
         match self.backend(backend, balance, field, backends, diagnostics) {
             Some(id) => Action::Forward(self.forward(id)),
             None => match &self.fallback {
-                Some(fallback) => Action::Forward(Forward {
-                    backend: fallback.clone(),
-                    placement: self.placement.clone(),
-                    fallback: None,
-                }),
+                Some(fallback) => Action::Forward(self.forward(fallback.clone())),
                 None => Action::Respond(503),
             },
         }

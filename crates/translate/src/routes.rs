@@ -3,7 +3,7 @@
 use crate::annotation::{self, Canary, CanaryRole, Conditions, Field, Selector};
 use crate::backend::Backends;
 use crate::diagnostic::Sink;
-use crate::ingress::{Candidate, Mine};
+use crate::ingress::{self, Candidate, Mine};
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_model::{Action, Balance, Forward, HostPattern, PathMatch, Route, RouteId, Share};
@@ -273,12 +273,7 @@ impl Table {
             ..Route::new(RouteId(id), path, action)
         };
         mine.annotations.conditions.apply(&mut route);
-        let rules = spec.and_then(|spec| spec.rules.as_ref());
-        let mut hosts: BTreeSet<HostPattern> = rules
-            .into_iter()
-            .flatten()
-            .filter_map(|rule| HostPattern::parse(rule.host.as_deref().unwrap_or_default()).ok())
-            .collect();
+        let mut hosts: BTreeSet<HostPattern> = ingress::hosts(mine.ingress).collect();
         hosts.insert(HostPattern::Any);
         for host in hosts {
             let conditions = mine.annotations.conditions.clone();

@@ -171,11 +171,8 @@ fn hosts(
 ) -> Vec<(HostPattern, String)> {
     let listed = entry.hosts.as_deref().unwrap_or_default();
     if listed.is_empty() {
-        let rules = mine.ingress.spec.as_ref().and_then(|s| s.rules.as_deref());
-        let hosts = rules.into_iter().flatten().filter_map(|rule| {
-            // A rule without a host is for any; a bad one was reported with the rule.
-            HostPattern::parse(rule.host.as_deref().unwrap_or_default()).ok()
-        });
+        // A bad one was reported with its rule.
+        let hosts = crate::ingress::hosts(mine.ingress);
         return hosts.map(|host| (host, field.to_owned())).collect();
     }
     let mut hosts = Vec::new();

@@ -13,13 +13,12 @@ pub(crate) fn hosts(ingress: &Ingress) -> BTreeSet<HostPattern> {
     if spec.default_backend.is_some() {
         hosts.insert(HostPattern::Any);
     }
-    let rules = spec.rules.iter().flatten();
     let named = spec.tls.iter().flatten().flat_map(|tls| tls.hosts.iter());
-    let texts = rules
-        .map(|rule| rule.host.as_deref().unwrap_or_default())
-        .chain(named.flatten().map(String::as_str));
     // One that cannot be read has no routes.
-    hosts.extend(texts.filter_map(|text| HostPattern::parse(text).ok()));
+    let named = named
+        .flatten()
+        .filter_map(|text| HostPattern::parse(text).ok());
+    hosts.extend(crate::ingress::hosts(ingress).chain(named));
     hosts.extend(crate::annotation::possible_hosts(ingress));
     hosts
 }

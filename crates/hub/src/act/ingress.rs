@@ -93,7 +93,7 @@ impl Programming {
             let known = self.settled.get(&at(&ingress));
             let object = match known {
                 Some(settled) => &settled.object,
-                None => &reference(&ingress),
+                None => &ObjectRef::of(Kind::Ingress, &ingress.metadata),
             };
             let found = problems.get(object).map(Vec::as_slice).unwrap_or_default();
             let ours = self.since.get(object);
@@ -128,15 +128,6 @@ impl Programming {
         }
         writes
     }
-}
-
-fn reference(ingress: &Ingress) -> ObjectRef {
-    let metadata = &ingress.metadata;
-    ObjectRef::new(
-        Kind::Ingress,
-        metadata.namespace.clone().unwrap_or_default(),
-        metadata.name.clone().unwrap_or_default(),
-    )
 }
 
 /// What has to be written on an Ingress.

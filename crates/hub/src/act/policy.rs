@@ -13,11 +13,7 @@ pub(crate) fn writes(decided: &Decided, objects: &HubObjects) -> Vec<Write> {
     let mut writes = Vec::new();
     for policy in objects.failover_policies.readable() {
         let metadata = &policy.metadata;
-        let object = ObjectRef::new(
-            Kind::FailoverPolicy,
-            metadata.namespace.clone().unwrap_or_default(),
-            metadata.name.clone().unwrap_or_default(),
-        );
+        let object = ObjectRef::of(Kind::FailoverPolicy, metadata);
         let Some(verdict) = decided.translation.policies.get(&object) else {
             continue;
         };

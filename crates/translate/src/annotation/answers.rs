@@ -2,7 +2,6 @@
 //! request may take.
 
 use super::{Feature, Reader};
-use std::time::Duration;
 use tidegate_model::{AnswerRewrite, Filters, Replace};
 
 impl Reader<'_> {
@@ -13,8 +12,8 @@ impl Reader<'_> {
             location: self.location(),
         };
         filters.relative_redirects = self.is_set(Feature::RelativeRedirects);
-        filters.timeouts.total = self.limit(Feature::Timeout);
-        filters.retry.within = self.limit(Feature::TriesTimeout);
+        filters.timeouts.total = self.seconds_or_none(Feature::Timeout);
+        filters.retry.within = self.seconds_or_none(Feature::TriesTimeout);
     }
 
     /// `from to`, or `off`.
@@ -59,18 +58,6 @@ impl Reader<'_> {
         plain(from, to)
             .map_err(|why| self.refuse(key, to, &why))
             .ok()
-    }
-
-    /// Seconds; 0 means that there is no limit.
-    fn limit(&mut self, feature: Feature) -> Option<Duration> {
-        let limit = self.value(feature, |text| {
-            let number = text.strip_suffix('s').unwrap_or(text).parse::<u32>().ok();
-            let number = number.filter(|n| *n <= 86_400);
-            number.ok_or_else(|| {
-                "it must be a whole number of seconds from 0 (no limit) to 86400".to_owned()
-            })
-        })?;
-        (limit > 0).then(|| Duration::from_secs(limit.into()))
     }
 }
 

@@ -66,13 +66,8 @@ pub(crate) fn possible(ingress: &Ingress) -> Vec<HostPattern> {
                 hosts.extend(parts.filter_map(|part| HostPattern::parse(part).ok()));
             }
             Some(WWW) => {
-                let rules = ingress
-                    .spec
-                    .iter()
-                    .flat_map(|spec| spec.rules.iter().flatten());
-                let named = rules.filter_map(|rule| rule.host.as_deref());
-                let parsed = named.filter_map(|host| HostPattern::parse(host).ok());
-                hosts.extend(parsed.filter_map(|host| other_www(&host)));
+                let rules = crate::ingress::hosts(ingress);
+                hosts.extend(rules.filter_map(|host| other_www(&host)));
             }
             Some(_) | None => {}
         }

@@ -57,15 +57,23 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Seconds, also written as a duration without a unit's name: `30`, `30s`.
+    /// Seconds; none would be no limit, and is refused.
     pub(super) fn seconds(&mut self, feature: Feature) -> Option<Duration> {
         self.value(feature, |text| {
-            let number = text.strip_suffix('s').unwrap_or(text).parse::<u32>().ok();
-            let number = number.filter(|n| (1..=86_400).contains(n));
-            number
-                .map(|n| Duration::from_secs(n.into()))
+            whole_seconds(text)
+                .filter(|seconds| !seconds.is_zero())
                 .ok_or_else(|| "it must be a whole number of seconds from 1 to 86400".to_owned())
         })
+    }
+
+    /// Seconds; 0 means that there is no limit.
+    pub(super) fn seconds_or_none(&mut self, feature: Feature) -> Option<Duration> {
+        let limit = self.value(feature, |text| {
+            whole_seconds(text).ok_or_else(|| {
+                "it must be a whole number of seconds from 0 (no limit) to 86400".to_owned()
+            })
+        });
+        limit.filter(|limit| !limit.is_zero())
     }
 
     /// The parts between commas.
@@ -115,6 +123,13 @@ impl<'a> Reader<'a> {
         });
         lines.unwrap_or_default()
     }
+}
+
+/// Up to a day, also written with the unit: `30`, `30s`.
+fn whole_seconds(text: &str) -> Option<Duration> {
+    let number = text.strip_suffix('s').unwrap_or(text).parse::<u32>().ok();
+    let number = number.filter(|seconds| *seconds <= 86_400)?;
+    Some(Duration::from_secs(number.into()))
 }
 
 /// Something that protects the routes cannot be read.

@@ -11,8 +11,8 @@ mod take;
 use crate::annotation::table::{Spelling, look_up};
 use crate::annotation::{PREFIXES, State};
 use crate::{
-    Diagnostic, Freshness, MemberView, ObjectRef, Reason, Severity, TlsSecret, WorldView,
-    ingress::reference, translate,
+    Diagnostic, Freshness, Kind, MemberView, ObjectRef, Reason, Severity, TlsSecret, WorldView,
+    translate,
 };
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressClassSpec};
@@ -130,7 +130,7 @@ pub fn judge(manifests: &Manifests, class: &str) -> Report {
     let mut objects = Vec::new();
     let context = rules::Context::new(manifests, |object| ours.contains(object));
     for ingress in &manifests.ingresses {
-        let object = reference(&ingress.metadata);
+        let object = ObjectRef::of(Kind::Ingress, &ingress.metadata);
         let said = said_of.remove(&object).unwrap_or_default();
         if !ours.contains(&object) {
             notes.push(match said.first() {

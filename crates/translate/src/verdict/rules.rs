@@ -1,8 +1,8 @@
 //! What ingress-nginx does with rules that Tidegate does not, without any annotation that says so.
 
 use super::{Finding, Manifests, Verdict};
-use crate::ObjectRef;
-use crate::ingress::{reference, seniority};
+use crate::ingress::seniority;
+use crate::{Kind, ObjectRef};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressRule};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ impl Context {
         oldest_first.sort_by_cached_key(|ingress| seniority(&ingress.metadata));
         let mut regex_hosts = BTreeMap::new();
         for ingress in oldest_first {
-            let object = reference(&ingress.metadata);
+            let object = ObjectRef::of(Kind::Ingress, &ingress.metadata);
             if !ours(&object) {
                 continue;
             }
@@ -94,7 +94,8 @@ impl Context {
     ) -> Option<Finding> {
         let because = self.regex_hosts.get(&host(rule))?;
         if is_regex(ingress)
-            || *because == reference(&ingress.metadata) && makes_regex(ingress, rule)
+            || *because == ObjectRef::of(Kind::Ingress, &ingress.metadata)
+                && makes_regex(ingress, rule)
         {
             return None;
         }
