@@ -31,6 +31,22 @@ fn serves(snapshot: &Snapshot, host: &str) -> bool {
         .contains_key(&HostPattern::parse(host).unwrap())
 }
 
+/// An Ingress that names no class.
+fn classless() -> Value {
+    let mut classless = ingress("classless", json!({}), "default.example.com", "/", "web");
+    classless["spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("ingressClassName");
+    classless
+}
+
+/// Whether the status of an Ingress holds a text.
+fn says(ingress: &Value, text: &str) -> bool {
+    let status = ingress["metadata"]["annotations"]["tidegate.io/status"].as_str();
+    status.is_some_and(|status| status.contains(text))
+}
+
 async fn delete(bench: &Bench, kind: &str, name: &str) {
     let api = dynamic(&bench.api.client, kind, None);
     api.delete(name, &Default::default()).await.unwrap();
@@ -51,12 +67,7 @@ async fn fleet() -> (Bench, TestApi, TestApi) {
         .apply(config("own", json!({ "clusters": ["az1"] })))
         .await;
     bench.api.apply(class("own", "own")).await;
-    let mut classless = ingress("classless", json!({}), "default.example.com", "/", "web");
-    classless["spec"]
-        .as_object_mut()
-        .unwrap()
-        .remove("ingressClassName");
-    bench.api.apply(classless).await;
+    bench.api.apply(classless()).await;
     let mut own = ingress("own", json!({}), "own.example.com", "/", "web");
     own["spec"]["ingressClassName"] = json!("own");
     bench.api.apply(own).await;
@@ -77,10 +88,7 @@ async fn a_deleted_class_is_served_on_while_an_ingress_needs_it_and_says_so() {
     let (mut bench, az1, _az2) = fleet().await;
     delete(&bench, "IngressClass", "own").await;
     delete(&bench, "GatewayConfig", "own").await;
-    let told = |i: &Value| {
-        let status = i["metadata"]["annotations"]["tidegate.io/status"].as_str();
-        status.is_some_and(|text| text.contains("IngressClass own was deleted"))
-    };
+    let told = |i: &Value| says(i, "IngressClass own was deleted");
     bench
         .object("Ingress", Some("shop"), "own", "the news", told)
         .await;
@@ -112,10 +120,7 @@ async fn a_deleted_class_is_served_on_while_an_ingress_needs_it_and_says_so() {
     let mut own = ingress("own", json!({}), "late.example.com", "/", "web");
     own["spec"]["ingressClassName"] = json!("own");
     bench.api.apply(own).await;
-    let told = |i: &Value| {
-        let status = i["metadata"]["annotations"]["tidegate.io/status"].as_str();
-        status.is_some_and(|text| text.contains("there is no IngressClass"))
-    };
+    let told = |i: &Value| says(i, "there is no IngressClass");
     bench
         .object("Ingress", Some("shop"), "own", "a class that is gone", told)
         .await;
@@ -196,12 +201,7 @@ async fn of_two_default_classes_the_newer_one_counts_and_the_older_is_told() {
             })
             .await;
     }
-    let mut classless = ingress("classless", json!({}), "default.example.com", "/", "web");
-    classless["spec"]
-        .as_object_mut()
-        .unwrap()
-        .remove("ingressClassName");
-    bench.api.apply(classless).await;
+    bench.api.apply(classless()).await;
     bench
         .ingress("named", json!({}), "named.example.com", "/", "web")
         .await;
