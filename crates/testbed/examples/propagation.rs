@@ -8,17 +8,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, header};
-use hyper_util::rt::TokioIo;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use tidegate_testbed::{Result, Rig, SOON, wait_for};
-use tokio::net::TcpStream;
+use tidegate_testbed::{Connection, Result, Rig, SOON, wait_for};
 
 /// A change that takes longer is not slow but lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
@@ -129,31 +123,21 @@ fn endpoints(count: usize) -> Vec<Value> {
 
 /// The gateway's `/status`, on one connection.
 struct Status {
-    sender: SendRequest<Empty<Bytes>>,
+    connection: Connection,
     host: String,
 }
 
 impl Status {
     async fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
         Ok(Self {
-            sender,
+            connection: Connection::open(address).await?,
             host: address.to_string(),
         })
     }
 
     /// How many endpoints the backend has in az1.
     async fn endpoints(&mut self) -> Result<usize> {
-        self.sender.ready().await?;
-        let request = Request::get("/status")
-            .header(header::HOST, &self.host)
-            .body(Empty::new())?;
-        let answer = self.sender.send_request(request).await?;
-        let body = answer.into_body().collect().await?.to_bytes();
-        let status: Value = serde_json::from_slice(&body)?;
+        let status = self.connection.get(&self.host, "/status").await?.json();
         let count = &status["backends"][BACKEND]["clusters"]["az1"]["endpoints"];
         Ok(usize::try_from(count.as_u64().unwrap_or_default())?)
     }

@@ -1,4 +1,4 @@
-//! Single requests, each on a connection of its own.
+//! Single requests, on a connection of their own or on one that is kept.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{HeaderMap, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::Result;
 
@@ -52,6 +53,66 @@ impl Answer {
     }
 }
 
+/// A connection that is kept for several requests, one after the other. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<hyper::Result<()>>,
+}
+
+impl Connection {
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        Ok(Self { sender, driver })
+    }
+
+    /// GET `path` of the host `host`.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer. How long that takes is not limited.
+    pub async fn get(&mut self, host: &str, path: &str) -> Result<Answer> {
+        self.request(host, "GET", path, &[]).await
+    }
+
+    async fn request(
+        &mut self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.sender.ready().await?;
+        let request = request.body(Full::<Bytes>::default())?;
+        let response = self.sender.send_request(request).await?;
+        let (head, body) = response.into_parts();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await?.to_bytes(),
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
 /// GET `path` of the host `host` at `address`.
 ///
 /// # Errors
@@ -72,27 +133,8 @@ pub async fn request(
     headers: &[(&str, &str)],
 ) -> Result<Answer> {
     let exchange = async {
-        let stream = TcpStream::connect(address).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, host);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = sender
-            .send_request(request.body(Full::<Bytes>::default())?)
-            .await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        connection.abort();
-        anyhow::Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
+        let mut connection = Connection::open(address).await?;
+        connection.request(host, method, path, headers).await
     };
     let what = || format!("{method} {path} of {host} at {address}");
     tokio::time::timeout(WITHIN, exchange)

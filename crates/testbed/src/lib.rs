@@ -31,7 +31,7 @@ mod tree;
 mod wait;
 
 pub use daemon::Daemon;
-pub use http::{Answer, get, request};
+pub use http::{Answer, Connection, get, request};
 pub use kubectl::Kubectl;
 pub use load::{Failure, Load, Outcome, Target};
 pub use process::{Finished, Process};

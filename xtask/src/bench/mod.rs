@@ -9,7 +9,7 @@ mod propagation;
 mod scale;
 mod scratch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -104,6 +104,23 @@ fn release_binary() -> anyhow::Result<PathBuf> {
         .metadata()
         .with_context(|| format!("{} was not built", binary.display()))?;
     Ok(binary)
+}
+
+/// Runs a release build of a test rig in `crates/testbed/examples` with `binary` and `numbers`; what it prints.
+fn rig(example: &str, binary: &Path, numbers: &[u32]) -> anyhow::Result<serde_json::Value> {
+    let mut rig = cargo(&[
+        "run",
+        "-q",
+        "--release",
+        "--locked",
+        "-p",
+        "tidegate-testbed",
+        "--example",
+        example,
+        "--",
+    ])?;
+    rig.arg(binary).args(numbers.iter().map(u32::to_string));
+    serde_json::from_str(&crate::output(rig)?).context("reading what the rig measured")
 }
 
 fn target_dir() -> anyhow::Result<PathBuf> {

@@ -5,25 +5,11 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{Section, percentile, sorted};
-use crate::cargo;
+use super::{Section, percentile, rig, sorted};
 
 /// The test rig does the changes, through the Kubernetes API: see `crates/testbed/examples/propagation.rs`.
 pub(super) fn measure(binary: &Path, changes: u32) -> anyhow::Result<Section> {
-    let mut rig = cargo(&[
-        "run",
-        "-q",
-        "--release",
-        "--locked",
-        "-p",
-        "tidegate-testbed",
-        "--example",
-        "propagation",
-        "--",
-    ])?;
-    rig.arg(binary).arg(changes.to_string());
-    let millis: Value =
-        serde_json::from_str(&crate::output(rig)?).context("reading what the rig measured")?;
+    let millis = rig("propagation", binary, &[changes])?;
     let millis: Option<Vec<f64>> = millis
         .as_array()
         .and_then(|all| all.iter().map(Value::as_f64).collect());

@@ -5,13 +5,12 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{Section, percentile, sorted};
-use crate::cargo;
+use super::{Section, percentile, rig, sorted};
 
 /// Ingresses, and how many of them have a certificate of their own.
-const SIZES: [(usize, usize); 3] = [(100, 10), (1000, 100), (10_000, 1000)];
+const SIZES: [(u32, u32); 3] = [(100, 10), (1000, 100), (10_000, 1000)];
 
-const CHANGES: usize = 100;
+const CHANGES: u32 = 100;
 
 /// The test rig does the work, through the Kubernetes API: see `crates/testbed/examples/scale`.
 pub(super) fn measure(binary: &Path) -> anyhow::Result<Section> {
@@ -25,21 +24,7 @@ pub(super) fn measure(binary: &Path) -> anyhow::Result<Section> {
          |---|---|---|---|---|---|---|---|\n"
     );
     for (ingresses, certificates) in SIZES {
-        let mut rig = cargo(&[
-            "run",
-            "-q",
-            "--release",
-            "--locked",
-            "-p",
-            "tidegate-testbed",
-            "--example",
-            "scale",
-            "--",
-        ])?;
-        rig.arg(binary);
-        rig.args([ingresses, certificates, CHANGES].map(|number| number.to_string()));
-        let found: Value =
-            serde_json::from_str(&crate::output(rig)?).context("reading what the rig measured")?;
+        let found = rig("scale", binary, &[ingresses, certificates, CHANGES])?;
         text.push_str(&row(ingresses, &found).context("the rig does not print what it should")?);
     }
     Ok(Section {
@@ -48,7 +33,7 @@ pub(super) fn measure(binary: &Path) -> anyhow::Result<Section> {
     })
 }
 
-fn row(ingresses: usize, found: &Value) -> Option<String> {
+fn row(ingresses: u32, found: &Value) -> Option<String> {
     let changes = found["change_ms"].as_array()?.iter().map(Value::as_f64);
     let changes = sorted(changes.collect::<Option<_>>()?);
     let number = |name: &str| found[name].as_f64();

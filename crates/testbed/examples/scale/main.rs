@@ -6,22 +6,16 @@
 
 mod objects;
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hyper::StatusCode;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use objects::{NAMESPACE, Plan, host, name};
 use serde_json::json;
-use tidegate_testbed::{ProcessId, Result, Rig, get, wait_for};
-use tokio::net::TcpStream;
+use tidegate_testbed::{Connection, ProcessId, Result, Rig, get, wait_for};
 
 /// What takes longer is not slow but lost.
 const LOST_AFTER: Duration = Duration::from_secs(120);
@@ -60,7 +54,7 @@ async fn measure(rig: &mut Rig, plan: Plan, changes: usize) -> Result<serde_json
 
     let mut millis = Vec::new();
     let ingresses: Api<Ingress> = Api::namespaced(rig.server().client().await?, NAMESPACE);
-    let mut visitor = Visitor::connect(rig.server().address("http")?).await?;
+    let mut visitor = Connection::open(rig.server().address("http")?).await?;
     for change in 0..changes {
         // Spread over all, and never the same twice.
         let which = change * (plan.ingresses / changes.max(1)).max(1) % plan.ingresses;
@@ -71,7 +65,7 @@ async fn measure(rig: &mut Rig, plan: Plan, changes: usize) -> Result<serde_json
         ingresses
             .patch(&name(which), &PatchParams::default(), &Patch::Merge(patch))
             .await?;
-        while visitor.status(&host(which)).await? != StatusCode::MOVED_PERMANENTLY {
+        while visitor.get(&host(which), "/").await?.status != StatusCode::MOVED_PERMANENTLY {
             ensure!(
                 sent.elapsed() < LOST_AFTER,
                 "change {change} did not arrive"
@@ -102,9 +96,9 @@ async fn measure(rig: &mut Rig, plan: Plan, changes: usize) -> Result<serde_json
 async fn all_served(rig: &Rig, plan: Plan) -> Result {
     let address = rig.server().address("http")?;
     wait_for("the last route", LOST_AFTER, async || {
-        let mut visitor = Visitor::connect(address).await?;
+        let mut visitor = Connection::open(address).await?;
         for which in 0..plan.ingresses {
-            let status = visitor.status(&host(which)).await?;
+            let status = visitor.get(&host(which), "/").await?.status;
             ensure!(
                 status == StatusCode::SERVICE_UNAVAILABLE,
                 "{} answers {status}",
@@ -154,28 +148,4 @@ fn pss(process: ProcessId) -> Result<f64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
     Ok(kib.context("smaps_rollup has no Pss")? / 1024.0)
-}
-
-/// A client on one connection to the gateway.
-struct Visitor(SendRequest<Empty<Bytes>>);
-
-impl Visitor {
-    async fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self(sender))
-    }
-
-    async fn status(&mut self, host: &str) -> Result<StatusCode> {
-        self.0.ready().await?;
-        let request = Request::get("/")
-            .header(header::HOST, host)
-            .body(Empty::new())?;
-        let answer = self.0.send_request(request).await?;
-        let status = answer.status();
-        answer.into_body().collect().await?;
-        Ok(status)
-    }
 }
