@@ -134,10 +134,11 @@ impl Running {
         text
     }
 
-    /// Waits until a line of it is there.
+    /// Waits until a line of it is there; one that ends in a space, with any value.
     pub async fn metric(&self, line: &str) {
         let look = async {
-            while !self.metrics().lines().any(|found| found == line) {
+            let is = |found: &str| found == line || line.ends_with(' ') && found.starts_with(line);
+            while !self.metrics().lines().any(is) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
