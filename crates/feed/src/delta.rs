@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegate_model::{
     Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Route, Settings,
-    SharedPart, Snapshot, differences,
+    SharedMap, SharedPart, Snapshot, differences,
 };
 
 /// The parts in which a snapshot differs from its base.
@@ -150,8 +150,8 @@ impl Delta {
 }
 
 fn changed<K: Ord + Clone, V: PartialEq + Clone>(
-    old: &BTreeMap<K, V>,
-    new: &BTreeMap<K, V>,
+    old: &SharedMap<K, V>,
+    new: &SharedMap<K, V>,
     digest: &mut Digest,
     of: impl Fn(&K, &V) -> Digest,
 ) -> BTreeMap<K, Option<V>> {
@@ -168,8 +168,8 @@ fn changed<K: Ord + Clone, V: PartialEq + Clone>(
     changes
 }
 
-fn put<K: Ord, V>(
-    parts: &mut BTreeMap<K, V>,
+fn put<K: Ord + Clone, V: Clone>(
+    parts: &mut SharedMap<K, V>,
     changes: BTreeMap<K, Option<V>>,
     digest: &mut Digest,
     of: impl Fn(&K, &V) -> Digest,

@@ -9,9 +9,7 @@ use tidegate_model::{
 };
 
 fn with(mut snapshot: Snapshot, balance: &Balance) -> Snapshot {
-    for backend in snapshot.backends.values_mut() {
-        backend.balance = balance.clone();
-    }
+    first(&mut snapshot.backends).balance = balance.clone();
     unprobed(snapshot)
 }
 

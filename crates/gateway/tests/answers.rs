@@ -16,7 +16,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n";
 /// The one route of the snapshot, changed.
 fn with(mut snapshot: Snapshot, change: impl FnOnce(&mut Route)) -> Snapshot {
     snapshot = unprobed(snapshot);
-    change(&mut snapshot.hosts.values_mut().next().unwrap()[0]);
+    change(&mut first(&mut snapshot.hosts)[0]);
     snapshot
 }
 
@@ -80,7 +80,7 @@ async fn a_relative_redirect_names_no_host_where_it_stays_on_it() {
     });
     let content = {
         let mut content = content;
-        content.hosts.values_mut().next().unwrap().push(other);
+        first(&mut content.hosts).push(other);
         content
     };
     let rig = Rig::start(content).await;
@@ -131,10 +131,8 @@ async fn an_answer_that_takes_longer_than_its_route_allows_is_cut() {
     let mut content = with(snapshot(&[&stand_in]), |route| {
         route.filters.timeouts.total = Some(Duration::from_millis(200));
     });
-    for backend in content.backends.values_mut() {
-        for endpoint in backend.clusters.values_mut().flatten() {
-            endpoint.address = address;
-        }
+    for endpoint in first(&mut content.backends).clusters.values_mut().flatten() {
+        endpoint.address = address;
     }
     let rig = Rig::start(content).await;
     let http = rig.http;
@@ -165,9 +163,10 @@ async fn no_further_try_begins_behind_the_time_for_tries() {
             route.filters.timeouts.total = Some(Duration::from_millis(1500));
             route.filters.retry.within = within;
         });
-        for backend in content.backends.values_mut() {
-            backend.health.passive.consecutive_failures = 0;
-        }
+        first(&mut content.backends)
+            .health
+            .passive
+            .consecutive_failures = 0;
         content
     };
     let asked = || hanging.requests() + other.requests();

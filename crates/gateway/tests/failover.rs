@@ -10,12 +10,10 @@ use tidegate_model::{Endpoint, PassiveCheck, Snapshot};
 /// No probes and no ejection: only what happens inside each request.
 fn by_request_only(snapshot: Snapshot) -> Snapshot {
     let mut snapshot = unprobed(snapshot);
-    for backend in snapshot.backends.values_mut() {
-        backend.health.passive = PassiveCheck {
-            consecutive_failures: 0,
-            ..PassiveCheck::default()
-        };
-    }
+    first(&mut snapshot.backends).health.passive = PassiveCheck {
+        consecutive_failures: 0,
+        ..PassiveCheck::default()
+    };
     snapshot
 }
 
@@ -55,12 +53,10 @@ async fn a_refused_connection_moves_every_request() {
     drop(free);
     let good = Backend::start("az2", Mode::Serve);
     let mut content = by_request_only(snapshot(&[&good]));
-    for backend in content.backends.values_mut() {
-        backend.clusters.insert(
-            tidegate_model::ClusterName::new("az1").unwrap(),
-            vec![Endpoint { address: closed }],
-        );
-    }
+    first(&mut content.backends).clusters.insert(
+        tidegate_model::ClusterName::new("az1").unwrap(),
+        vec![Endpoint { address: closed }],
+    );
     let rig = Rig::start(content).await;
     for _ in 0..10 {
         assert_eq!(rig.get("/").await.status, 200);

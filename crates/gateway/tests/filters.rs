@@ -12,7 +12,7 @@ use tidegate_model::{
 /// The one route of the snapshot, changed.
 fn with(mut snapshot: Snapshot, change: impl FnOnce(&mut Route)) -> Snapshot {
     snapshot = unprobed(snapshot);
-    change(&mut snapshot.hosts.values_mut().next().unwrap()[0]);
+    change(&mut first(&mut snapshot.hosts)[0]);
     snapshot
 }
 
@@ -174,9 +174,10 @@ async fn a_route_may_repeat_any_method_or_none() {
         let mut content = with(snapshot(&[&bad, &good]), |route| {
             route.filters.retry = retry
         });
-        for backend in content.backends.values_mut() {
-            backend.health.passive.consecutive_failures = 0;
-        }
+        first(&mut content.backends)
+            .health
+            .passive
+            .consecutive_failures = 0;
         let rig = Rig::start(content).await;
         let mut statuses = Vec::new();
         for _ in 0..10 {

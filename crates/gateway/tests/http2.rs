@@ -196,7 +196,7 @@ fn watched(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut content = unprobed(snapshot(&[]));
     let address = listener.local_addr().unwrap();
-    let backend = content.backends.values_mut().next().unwrap();
+    let backend = first(&mut content.backends);
     let cluster = tidegate_model::ClusterName::new("az1").unwrap();
     backend
         .clusters

@@ -10,7 +10,7 @@ use h2::server::Builder;
 use h2_client::*;
 use h2_server::*;
 use http::HeaderMap;
-use rig::{PATIENCE, Rig, snapshot, unprobed};
+use rig::{PATIENCE, Rig, first, snapshot, unprobed};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -368,7 +368,7 @@ async fn probes_speak_http_2_as_well() {
         Server::start("az2", Manner::Serve, Builder::new()).await,
     );
     let mut content = content(&[("az1", bad.address), ("az2", good.address)]);
-    let active = &mut content.backends.values_mut().next().unwrap().health.active;
+    let active = &mut first(&mut content.backends).health.active;
     active.probe = Probe::Http {
         path: "/healthz".to_owned(),
         host: String::new(),

@@ -18,9 +18,7 @@ fn with(content: Snapshot, users: &[(&str, &str)]) -> Snapshot {
         realm: "the \"shop\"".to_owned(),
         users: users.collect(),
     };
-    content.hosts.values_mut().next().unwrap()[0]
-        .filters
-        .basic_auth = Some(basic);
+    first(&mut content.hosts)[0].filters.basic_auth = Some(basic);
     content
 }
 
@@ -74,7 +72,7 @@ async fn an_address_or_a_password_lets_in_where_one_is_enough() {
     let backend = Backend::start("az1", Mode::Serve);
     let guarded = |satisfy, allow: &str| {
         let mut content = with(snapshot(&[&backend]), &[("anna", "{PLAIN}open")]);
-        let filters = &mut content.hosts.values_mut().next().unwrap()[0].filters;
+        let filters = &mut first(&mut content.hosts)[0].filters;
         filters.satisfy = satisfy;
         filters.access = Access {
             allow: Some(vec![allow.parse::<Cidr>().unwrap()]),

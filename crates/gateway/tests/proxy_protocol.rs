@@ -33,7 +33,8 @@ fn binary(command: u8, client: [u8; 4]) -> Vec<u8> {
 /// The shop, for which `peers` speak the PROXY protocol, and which 192.0.2.0/24 must not enter.
 fn shop(backend: &Backend, peers: &[&str]) -> Snapshot {
     let mut content = snapshot(&[backend]);
-    for routes in content.hosts.values_mut() {
+    for (host, _) in content.hosts.clone() {
+        let routes = &mut content.hosts[&host];
         for route in routes.iter_mut() {
             route.filters.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
         }

@@ -10,7 +10,7 @@ use kube::Client;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidegate_model::{ClusterName, Generation};
+use tidegate_model::{ClusterName, Generation, differences};
 use tidegate_translate::{AuthSecret, TlsSecret, Translation, WorldView};
 use tokio::sync::Notify;
 
@@ -19,6 +19,18 @@ pub(crate) struct Decided {
     pub(crate) translation: Translation,
     /// The generation that gateways get it under.
     pub(crate) generation: Generation,
+}
+
+impl Decided {
+    /// Whether it says what `other` says. What they share is not looked at.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let (a, b) = (&self.translation, &other.translation);
+        // Equal snapshots get one generation.
+        self.generation == other.generation
+            && a.diagnostics == b.diagnostics
+            && a.policies == b.policies
+            && differences(Some(&a.ingresses), &b.ingresses).is_empty()
+    }
 }
 
 /// The members under observation.

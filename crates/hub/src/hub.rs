@@ -151,18 +151,17 @@ async fn steer(
             .decide
             .observe(decided_at.duration_since(begun).as_secs_f64());
         times.publish.observe(decided_at.elapsed().as_secs_f64());
+        let now = Decided {
+            translation,
+            generation,
+        };
         decided.send_if_modified(|last| {
-            let same = last.as_ref().is_some_and(|last| {
-                last.generation == generation && last.translation == translation
-            });
-            if !same {
+            let news = !last.as_ref().is_some_and(|last| last.is_as(&now));
+            if news {
                 tracing::debug!(%generation, "decided");
-                *last = Some(Arc::new(Decided {
-                    translation,
-                    generation,
-                }));
+                *last = Some(Arc::new(now));
             }
-            !same
+            news
         });
         config.ready.cancel();
     }

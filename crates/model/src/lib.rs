@@ -62,7 +62,7 @@ pub use route::{
     ValueMatch,
 };
 pub use settings::{RetrySettings, Settings, Timeouts};
-pub use shared::SharedPart;
+pub use shared::{SharedMap, SharedPart};
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
 pub use text::SharedText;
 pub use tls::{Certificate, CertificateId, PrivateKey};

@@ -5,6 +5,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+/// A sorted map whose copies share what they have in common: to copy it costs nothing, to change a copy the logarithm
+/// of its size, and [`crate::differences`] sees what changed and no more.
+pub type SharedMap<K, V> = imbl::OrdMap<K, V>;
+
 /// A part of a snapshot, shared by all snapshots that have it alike.
 ///
 /// Most of a snapshot is as it was in the one before: sharing makes its copy cheap, and its comparison one look at

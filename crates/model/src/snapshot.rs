@@ -4,10 +4,10 @@ use crate::changes::differences;
 use crate::filter::{is_authority, is_redirect, is_token, not_a_redirect};
 use crate::{
     Action, Backend, BackendId, Certificate, CertificateId, FieldMatch, Generation, HostPattern,
-    PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings, SharedPart, Target,
+    PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings, SharedMap, SharedPart, Target,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 
 /// Version of the stored and transmitted form. A receiver refuses a newer one.
@@ -26,17 +26,17 @@ pub struct Snapshot {
     pub settings: Settings,
     /// Routes by host.
     #[serde(default)]
-    pub hosts: BTreeMap<HostPattern, SharedPart<Vec<Route>>>,
+    pub hosts: SharedMap<HostPattern, SharedPart<Vec<Route>>>,
     /// What routes forward to.
     #[serde(default)]
-    pub backends: BTreeMap<BackendId, SharedPart<Backend>>,
+    pub backends: SharedMap<BackendId, SharedPart<Backend>>,
     /// The certificate that a client of TLS sees, by the name it asks for (RFC 6066 3): an exact name first,
     /// then a wildcard, then [`HostPattern::Any`], also for clients that ask for none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tls: BTreeMap<HostPattern, CertificateId>,
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub tls: SharedMap<HostPattern, CertificateId>,
     /// What `tls` names.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub certificates: SharedMap<CertificateId, SharedPart<Certificate>>,
 }
 
 /// A snapshot that must not be served.
@@ -63,10 +63,10 @@ impl Snapshot {
             format: SNAPSHOT_FORMAT,
             generation,
             settings: Settings::default(),
-            hosts: BTreeMap::new(),
-            backends: BTreeMap::new(),
-            tls: BTreeMap::new(),
-            certificates: BTreeMap::new(),
+            hosts: SharedMap::new(),
+            backends: SharedMap::new(),
+            tls: SharedMap::new(),
+            certificates: SharedMap::new(),
         }
     }
 
@@ -78,8 +78,8 @@ impl Snapshot {
         self.validate_since(&Self::empty(Generation(0)))
     }
 
-    /// As [`Snapshot::validate`], when `before` is known to be valid: parts shared with it are passed over, so that
-    /// the cost is one of comparing pointers, and that of what changed.
+    /// As [`Snapshot::validate`], when `before` is known to be valid: what is shared with it is passed over, so that
+    /// the cost is that of what changed.
     ///
     /// # Errors
     /// The first [`InvalidSnapshot`] found.
@@ -91,7 +91,7 @@ impl Snapshot {
         let backends = differences(Some(&before.backends), &self.backends);
         // Routes that did not change may name a backend that went.
         let all = backends.iter().any(|(_, backend)| backend.is_none());
-        let none = BTreeMap::new();
+        let none = SharedMap::new();
         let known = if all { &none } else { &before.hosts };
         for (host, routes) in differences(Some(known), &self.hosts) {
             for route in routes.into_iter().flatten() {
@@ -108,7 +108,7 @@ impl Snapshot {
                 })?;
         }
         let mut tls = self.tls.iter();
-        match tls.find(|(_, id)| !self.certificates.contains_key(id)) {
+        match tls.find(|(_, id)| !self.certificates.contains_key(*id)) {
             Some((host, id)) => Err(InvalidSnapshot::Field {
                 field: format!("tls[{host}]"),
                 reason: format!("there is no certificate {id}"),
@@ -177,7 +177,7 @@ impl Snapshot {
             .forwards()
             .flat_map(|forward| [Some(&forward.backend), forward.fallback.as_ref()])
             .flatten();
-        match named.find(|id| !self.backends.contains_key(id)) {
+        match named.find(|id| !self.backends.contains_key(*id)) {
             Some(id) => refuse("action.forward", format!("there is no backend {id}")),
             None => Ok(()),
         }

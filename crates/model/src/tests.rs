@@ -176,9 +176,9 @@ fn a_snapshot_that_cannot_be_served_names_the_field() {
     );
     check(
         &|s| {
-            for b in s.backends.values_mut() {
-                b.health.active.timeout = std::time::Duration::from_secs(9);
-            }
+            let (key, mut b) = s.backends.get_min().unwrap().clone();
+            b.health.active.timeout = std::time::Duration::from_secs(9);
+            s.backends.insert(key, b);
         },
         "backends[shop/web:80].health.active.timeout",
     );
@@ -188,14 +188,12 @@ fn a_snapshot_that_cannot_be_served_names_the_field() {
                 cluster: ClusterName::new("az1").unwrap(),
                 weight: Weight::default(),
             };
-            for b in s.backends.values_mut() {
-                b.placement.tiers = vec![
-                    Tier {
-                        clusters: vec![member.clone()]
-                    };
-                    2
-                ];
-            }
+            let (key, mut b) = s.backends.get_min().unwrap().clone();
+            let tier = Tier {
+                clusters: vec![member],
+            };
+            b.placement.tiers = vec![tier; 2];
+            s.backends.insert(key, b);
         },
         "cluster az1 stands in more than one place",
     );
@@ -217,6 +215,35 @@ proptest! {
     fn any_text_is_a_host_or_refused(text in ".{0,40}") {
         if let Ok(pattern) = HostPattern::parse(&text) {
             prop_assert_eq!(HostPattern::parse(&pattern.to_string()).unwrap(), pattern);
+        }
+    }
+
+    /// A map and one that comes from it by some changes, then one that does not: the walk finds what a look at every
+    /// key finds.
+    #[test]
+    fn differences_are_all_there_are(
+        before in prop::collection::vec((0u16..600, 0u8..3), 0..400),
+        edits in prop::collection::vec((0u16..600, prop::option::of(0u8..3)), 0..40),
+    ) {
+        let before: SharedMap<u16, u8> = before.into_iter().collect();
+        let mut after = before.clone();
+        for (key, value) in edits {
+            match value {
+                Some(value) => after.insert(key, value),
+                None => after.remove(&key),
+            };
+        }
+        let unrelated: SharedMap<u16, u8> = after.iter().map(|(key, value)| (*key, *value)).collect();
+        for now in [&after, &unrelated] {
+            let mut expect = Vec::new();
+            for key in 0..600 {
+                if before.get(&key) != now.get(&key) {
+                    expect.push((key, now.get(&key).copied()));
+                }
+            }
+            let found = differences(Some(&before), now);
+            let found: Vec<_> = found.into_iter().map(|(key, value)| (*key, value.copied())).collect();
+            prop_assert_eq!(found, expect);
         }
     }
 }

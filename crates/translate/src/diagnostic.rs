@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The kinds of objects that people write on the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -202,10 +203,10 @@ impl Sink {
         self.0.iter().filter(move |d| d.object == *object)
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn finish(mut self) -> Vec<Arc<Diagnostic>> {
         self.0.sort();
         self.0.dedup();
-        self.0
+        self.0.into_iter().map(Arc::new).collect()
     }
 }
 

@@ -42,7 +42,7 @@ pub use world::{Freshness, MemberView, Unreadable, WorldView};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidegate_model::{HostPattern, Route, SharedPart, Snapshot};
+use tidegate_model::{HostPattern, Route, SharedMap, SharedPart, Snapshot};
 
 /// What the world means for gateways and for the people who wrote it.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,9 @@ pub struct Translation {
     /// What gateways serve. Its generation is 0: whoever publishes it numbers it.
     pub snapshot: Snapshot,
     /// Everything that is ignored, refused or suspicious, sorted by object and field.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Vec<Arc<Diagnostic>>,
     /// The Ingresses of our classes with the routes they own in the snapshot.
-    pub ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
+    pub ingresses: SharedMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     /// What became of each FailoverPolicy.
     pub policies: BTreeMap<ObjectRef, PolicyVerdict>,
 }

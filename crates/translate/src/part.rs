@@ -34,7 +34,7 @@ pub(crate) struct Part {
     pub(crate) certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
     pub(crate) backends: BTreeMap<BackendId, SharedPart<Backend>>,
     pub(crate) ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) diagnostics: Vec<Arc<Diagnostic>>,
     /// The Services that were looked up, found or not: what they say is all of the members that it depends on.
     pub(crate) asked: BTreeSet<ServiceName>,
 }

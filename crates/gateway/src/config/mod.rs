@@ -26,7 +26,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use tidegate_model::{
     Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, InvalidSnapshot,
-    PrivateKey, Route, RouteId, Settings, Snapshot,
+    PrivateKey, Route, RouteId, Settings, SharedPart, Snapshot,
 };
 
 /// Reads the file at `path` as the snapshot of number `generation`.
@@ -142,9 +142,9 @@ fn parse(
     snapshot.backends = file
         .backends
         .into_iter()
-        .map(|(id, backend)| (id, backend.into()))
+        .map(|(id, backend)| (id, SharedPart::from(backend)))
         .collect();
-    snapshot.tls = file.tls;
+    snapshot.tls = file.tls.into();
     for (host, mut routes) in file.hosts {
         for (at, route) in routes.iter_mut().enumerate() {
             if route.id.0.is_empty() {

@@ -1,7 +1,7 @@
 //! From snapshot to table, at a cost that grows with the change.
 //!
-//! What remains of the whole is one comparison of the two snapshots and, when a route changed, a copy of the
-//! map of hosts.
+//! What remains of the whole is a copy of the map of hosts when a route changed: it is the one that requests are looked
+//! up in, and a hash table serves them best.
 
 use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
@@ -116,7 +116,9 @@ fn compile_settings(settings: &Settings, previous: Option<&Table>) -> Arc<Settin
 fn compile_certificates(snapshot: &Snapshot, previous: Option<&Table>) -> Arc<Certificates> {
     if let Some(previous) = previous {
         let old = &previous.snapshot;
-        if old.tls == snapshot.tls && old.certificates == snapshot.certificates {
+        let same = differences(Some(&old.tls), &snapshot.tls).is_empty()
+            && differences(Some(&old.certificates), &snapshot.certificates).is_empty();
+        if same {
             return Arc::clone(&previous.certificates);
         }
     }

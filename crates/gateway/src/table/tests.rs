@@ -130,8 +130,8 @@ fn with_backend(mut snapshot: Snapshot, ports: &[u16]) -> Snapshot {
         clusters: [(ClusterName::new("az1").unwrap(), endpoints.collect())].into(),
         ..Backend::default()
     };
-    for routes in snapshot.hosts.values_mut() {
-        for route in routes {
+    for (host, _) in snapshot.hosts.clone() {
+        for route in &mut snapshot.hosts[&host] {
             route.action = Action::Forward(Forward {
                 backend: id.clone(),
                 placement: RoutePlacement::Policy,

@@ -1,6 +1,7 @@
 //! Endpoints that speak HTTP/2 by prior knowledge.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part of it.
 
+use crate::rig::first;
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
@@ -95,7 +96,7 @@ impl Drop for Server {
 
 /// Everything of the shop goes to these, each in the cluster of its name.
 pub fn shop(mut content: Snapshot, endpoints: &[(&str, SocketAddr)]) -> Snapshot {
-    let backend = content.backends.values_mut().next().unwrap();
+    let backend = first(&mut content.backends);
     backend.protocol = Protocol::H2c;
     for (name, address) in endpoints {
         let name = ClusterName::new(*name).unwrap();

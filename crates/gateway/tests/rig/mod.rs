@@ -405,8 +405,15 @@ pub fn snapshot(backends: &[&Backend]) -> Snapshot {
 
 /// The same without probes, so that every connection to a backend comes from a request.
 pub fn unprobed(mut snapshot: Snapshot) -> Snapshot {
-    for backend in snapshot.backends.values_mut() {
-        backend.health.active.probe = Probe::None;
+    let backends = &mut snapshot.backends;
+    for (id, _) in backends.clone() {
+        backends[&id].health.active.probe = Probe::None;
     }
     snapshot
+}
+
+/// The first entry of a part of a snapshot, and mostly the only one.
+pub fn first<K: Ord + Clone, V: Clone>(map: &mut SharedMap<K, V>) -> &mut V {
+    let (key, _) = map.get_min().expect("it is not empty").clone();
+    map.get_mut(&key).expect("it is there")
 }

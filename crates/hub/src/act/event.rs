@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use kube::{Client, Resource};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tidegate_translate::{Diagnostic, Kind, ObjectRef, Severity};
@@ -20,28 +20,37 @@ const PER_OBJECT_MAX: usize = 10;
 /// What was written is remembered up to so many; then the API's own refusal of doubles has to do.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// The Events written by this process, by the hash in their names.
+/// The Events written by this process.
 #[derive(Default)]
-pub(crate) struct Emitted(HashSet<u64>);
+pub(crate) struct Emitted {
+    /// By the hash in their names.
+    written: HashSet<u64>,
+    /// What all has been told of.
+    told: Vec<Arc<Diagnostic>>,
+}
 
 impl Emitted {
     pub(crate) async fn emit(
         &mut self,
         client: &Client,
-        diagnostics: &[Diagnostic],
+        diagnostics: &[Arc<Diagnostic>],
         objects: &HubObjects,
     ) {
-        let mut per_object: BTreeMap<&ObjectRef, usize> = BTreeMap::new();
+        // By where they are: those of an object that was made anew are equal to those of the old one.
+        let is = |(a, b): (&Arc<Diagnostic>, &Arc<Diagnostic>)| Arc::ptr_eq(a, b);
+        if self.told.len() == diagnostics.len() && self.told.iter().zip(diagnostics).all(is) {
+            return;
+        }
+        let mut failed = false;
         let mut references = References::new(objects);
-        for diagnostic in diagnostics.iter().filter(|d| d.severity != Severity::Note) {
-            let count = per_object.entry(&diagnostic.object).or_default();
-            *count += 1;
-            if *count > PER_OBJECT_MAX {
-                continue;
-            }
+        let serious = |diagnostic: &&Arc<Diagnostic>| diagnostic.severity != Severity::Note;
+        let per_object = diagnostics
+            .chunk_by(|a, b| a.object == b.object)
+            .flat_map(|of_one| of_one.iter().filter(serious).take(PER_OBJECT_MAX));
+        for diagnostic in per_object {
             let reference = references.of(&diagnostic.object);
             let hash = hash(diagnostic, reference.uid.as_deref());
-            if self.0.contains(&hash) {
+            if self.written.contains(&hash) {
                 continue;
             }
             let namespace = reference
@@ -60,14 +69,21 @@ impl Emitted {
                 Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
                 Ok(Err(error)) => {
                     tracing::warn!(object = %diagnostic.object, error = %crate::client::chain(&error), "event cannot be written");
+                    failed = true;
                     continue;
                 }
-                Err(_) => continue,
+                Err(_) => {
+                    failed = true;
+                    continue;
+                }
             }
-            if self.0.len() >= REMEMBERED_MAX {
-                self.0.clear();
+            if self.written.len() >= REMEMBERED_MAX {
+                self.written.clear();
             }
-            self.0.insert(hash);
+            self.written.insert(hash);
+        }
+        if !failed {
+            self.told = diagnostics.to_vec();
         }
     }
 }

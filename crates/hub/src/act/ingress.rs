@@ -5,141 +5,142 @@ use crate::decide::Decided;
 use crate::observe::HubObjects;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tidegate_api::STATUS_ANNOTATION;
 use tidegate_feed::ReceiverStatus;
-use tidegate_model::{Generation, HostPattern, Route, SharedPart};
+use tidegate_model::{Generation, HostPattern, Route, SharedMap, SharedPart, differences};
 use tidegate_translate::{Diagnostic, Kind, ObjectRef};
 
 /// At most so many problems are listed on an object; their number is always told.
 const PROBLEMS_MAX: usize = 20;
 
-/// Since which generation each Ingress's routes are as they are, and on which of them nothing has to be written.
+/// Since which generation each Ingress's routes are as they are, and on which of them there is nothing to write.
 ///
-/// There may be thousands, and mostly one of them has changed: a pass compares what each rests on, and looks closer
-/// only where that is another.
+/// There may be thousands, and mostly one of them has changed: only what is not settled is looked at.
 #[derive(Default)]
 pub(crate) struct Programming {
-    since: HashMap<ObjectRef, (Generation, Routes)>,
+    since: HashMap<Arc<ObjectRef>, (Generation, Routes)>,
+    /// What was decided last.
+    ingresses: SharedMap<Arc<ObjectRef>, Routes>,
+    diagnostics: Vec<Arc<Diagnostic>>,
     /// By where the Ingress is; no other is there while it is kept.
-    settled: HashMap<usize, Settled>,
+    settled: HashMap<usize, Arc<Ingress>>,
+    places: HashMap<ObjectRef, usize>,
 }
 
 /// The routes of an Ingress, by host.
 type Routes = SharedPart<Vec<(HostPattern, Route)>>;
 
-/// An Ingress on which nothing had to be written, with all that led to this.
-struct Settled {
-    object: ObjectRef,
-    ingress: Arc<Ingress>,
-    grounds: Grounds,
-}
-
 /// What a status is made of, beside the Ingress.
-#[derive(PartialEq)]
-struct Grounds {
-    /// Since when its routes are as they are; `None` when it is not ours.
-    since: Option<Generation>,
+struct Grounds<'a> {
+    /// Its routes, and since when they are as they are; `None` when it is not ours.
+    ours: Option<&'a (Generation, Routes)>,
     served: bool,
-    problems: Vec<Diagnostic>,
+    problems: &'a [Arc<Diagnostic>],
 }
 
 impl Programming {
     pub(crate) fn note(&mut self, decided: &Decided) {
-        let ingresses = &decided.translation.ingresses;
-        for (object, routes) in ingresses {
-            match self.since.get(&**object) {
-                Some((_, known)) if known == routes => {}
-                _ => {
-                    let since = (decided.generation, routes.clone());
-                    self.since.insert(ObjectRef::clone(object), since);
-                }
+        let translation = &decided.translation;
+        let mut unsettle = |object: &ObjectRef| {
+            if let Some(at) = self.places.remove(object) {
+                self.settled.remove(&at);
             }
+        };
+        for (object, routes) in differences(Some(&self.ingresses), &translation.ingresses) {
+            unsettle(object);
+            match routes {
+                Some(routes) => {
+                    let since = (decided.generation, routes.clone());
+                    self.since.insert(Arc::clone(object), since)
+                }
+                None => self.since.remove(object),
+            };
         }
-        // All that there are are in it, so it has too many when some are gone.
-        if self.since.len() > ingresses.len() {
-            self.since
-                .retain(|object, _| ingresses.contains_key(object));
-        }
+        self.ingresses.clone_from(&translation.ingresses);
+        in_one_only(&self.diagnostics, &translation.diagnostics, |diagnostic| {
+            unsettle(&diagnostic.object);
+        });
+        self.diagnostics.clone_from(&translation.diagnostics);
     }
 
     pub(crate) fn writes(
         &mut self,
-        decided: &Decided,
         receivers: &[ReceiverStatus],
         objects: &HubObjects,
         addresses: &[SocketAddr],
     ) -> Vec<Write> {
         let accepted = accepted_by_all(receivers);
-        let mut problems: HashMap<&ObjectRef, Vec<&Diagnostic>> = HashMap::new();
-        for diagnostic in &decided.translation.diagnostics {
-            if diagnostic.object.kind == Kind::Ingress {
-                problems
-                    .entry(&diagnostic.object)
-                    .or_default()
-                    .push(diagnostic);
-            }
-        }
         let ingresses = objects.ingresses.readable();
         let at = |ingress: &Arc<Ingress>| Arc::as_ptr(ingress).addr();
         if self.settled.len() > ingresses.len() / 2 * 3 + 100 {
             let present: HashSet<usize> = ingresses.iter().map(at).collect();
             self.settled.retain(|at, _| present.contains(at));
+            self.places.retain(|_, at| present.contains(at));
         }
         let mut writes = Vec::new();
         for ingress in ingresses {
-            let known = self.settled.get(&at(&ingress));
-            let object = match known {
-                Some(settled) => &settled.object,
-                None => &ObjectRef::of(Kind::Ingress, &ingress.metadata),
-            };
-            let found = problems.get(object).map(Vec::as_slice).unwrap_or_default();
-            let ours = self.since.get(object);
-            let since = ours.map(|(since, _)| *since);
-            let served = since.is_some_and(|since| accepted.is_some_and(|have| have >= since));
-            let same = |on: &Grounds| {
-                on.since == since
-                    && on.served == served
-                    && on.problems.iter().eq(found.iter().copied())
-            };
-            if known.is_some_and(|settled| same(&settled.grounds)) {
+            if self.settled.contains_key(&at(&ingress)) {
                 continue;
             }
+            let object = ObjectRef::of(Kind::Ingress, &ingress.metadata);
+            let ours = self.since.get(&object);
             let grounds = Grounds {
-                since,
-                served,
-                problems: found.iter().copied().cloned().collect(),
+                ours,
+                served: ours.is_some_and(|(since, _)| accepted.is_some_and(|have| have >= *since)),
+                problems: problems(&self.diagnostics, &object),
             };
-            let routes = ours.map(|(_, routes)| routes);
-            let needed = of_one(object, &ingress, &grounds, routes, addresses);
-            if needed.is_empty() {
-                let settled = Settled {
-                    object: object.clone(),
-                    ingress: Arc::clone(&ingress),
-                    grounds,
-                };
-                self.settled.insert(at(&settled.ingress), settled);
-            } else {
-                self.settled.remove(&at(&ingress));
-                writes.extend(needed);
+            let needed = of_one(&object, &ingress, &grounds, addresses);
+            // What is not served yet will be looked at again when it is.
+            if needed.is_empty() && (grounds.served || ours.is_none()) {
+                self.places.insert(object, at(&ingress));
+                self.settled.insert(at(&ingress), ingress);
             }
+            writes.extend(needed);
         }
         writes
     }
+}
+
+/// What is in one of two sorted lists and not in the other.
+fn in_one_only<T: Ord>(mut a: &[Arc<T>], mut b: &[Arc<T>], mut found: impl FnMut(&T)) {
+    loop {
+        let order = match (a, b) {
+            ([], []) => return,
+            (_, []) => Ordering::Less,
+            ([], _) => Ordering::Greater,
+            ([x, ..], [y, ..]) if Arc::ptr_eq(x, y) => Ordering::Equal,
+            ([x, ..], [y, ..]) => x.cmp(y),
+        };
+        match order {
+            Ordering::Less => found(&a[0]),
+            Ordering::Greater => found(&b[0]),
+            Ordering::Equal => {}
+        }
+        a = &a[usize::from(order != Ordering::Greater)..];
+        b = &b[usize::from(order != Ordering::Less)..];
+    }
+}
+
+/// Those of an object; all are sorted by their objects.
+fn problems<'a>(all: &'a [Arc<Diagnostic>], object: &ObjectRef) -> &'a [Arc<Diagnostic>] {
+    let begin = all.partition_point(|diagnostic| diagnostic.object < *object);
+    let count = all[begin..].partition_point(|diagnostic| diagnostic.object == *object);
+    &all[begin..begin + count]
 }
 
 /// What has to be written on an Ingress.
 fn of_one(
     object: &ObjectRef,
     ingress: &Ingress,
-    grounds: &Grounds,
-    routes: Option<&Routes>,
+    grounds: &Grounds<'_>,
     addresses: &[SocketAddr],
 ) -> Vec<Write> {
-    let (Some(since), Some(routes)) = (grounds.since, routes) else {
-        return not_ours(object, ingress, &grounds.problems, addresses);
+    let Some((since, routes)) = grounds.ours else {
+        return not_ours(object, ingress, grounds.problems, addresses);
     };
     let mut writes = Vec::new();
     let before = written(ingress);
@@ -150,7 +151,7 @@ fn of_one(
     } else {
         before.get("programmed").and_then(Value::as_u64)
     };
-    let annotation = annotation(programmed, &grounds.problems);
+    let annotation = annotation(programmed, grounds.problems);
     if before != annotation {
         writes.push(annotate(object.clone(), Some(&annotation)));
     }
@@ -179,7 +180,7 @@ fn accepted_by_all(receivers: &[ReceiverStatus]) -> Option<Generation> {
 fn not_ours(
     object: &ObjectRef,
     ingress: &Ingress,
-    problems: &[Diagnostic],
+    problems: &[Arc<Diagnostic>],
     addresses: &[SocketAddr],
 ) -> Vec<Write> {
     let before = written(ingress);
@@ -211,7 +212,7 @@ fn written(ingress: &Ingress) -> Value {
         .unwrap_or(Value::Null)
 }
 
-fn annotation(programmed: Option<u64>, problems: &[Diagnostic]) -> Value {
+fn annotation(programmed: Option<u64>, problems: &[Arc<Diagnostic>]) -> Value {
     let mut value = json!({});
     if let Some(generation) = programmed {
         value["programmed"] = json!(generation);

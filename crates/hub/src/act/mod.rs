@@ -105,12 +105,10 @@ impl Actor {
         let mut writes = cluster::writes(&self.objects, &self.fleet.reports());
         if let Some(decided) = decided {
             self.programming.note(decided);
-            writes.extend(self.programming.writes(
-                decided,
-                receivers,
-                &self.objects,
-                &self.addresses,
-            ));
+            writes.extend(
+                self.programming
+                    .writes(receivers, &self.objects, &self.addresses),
+            );
             writes.extend(policy::writes(decided, &self.objects));
         }
         self.write_all(writes).await;

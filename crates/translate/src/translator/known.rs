@@ -102,7 +102,11 @@ fn replace<T: PartialEq>(known: &mut T, now: T) -> bool {
 }
 
 /// Objects of one kind, kept where they are.
-struct Kept<K>(HashMap<Address, Arc<K>>);
+struct Kept<K> {
+    /// With the number of the latest set that each was in.
+    objects: HashMap<Address, (Arc<K>, u64)>,
+    sets: u64,
+}
 
 /// The difference between two sets of objects. One that was changed is in both lists.
 pub(super) struct Change<K> {
@@ -112,18 +116,23 @@ pub(super) struct Change<K> {
 
 impl<K> Kept<K> {
     fn update(&mut self, now: &[Arc<K>]) -> Change<K> {
-        let is_new = |object: &&Arc<K>| !self.0.contains_key(&address(object));
-        let new: Vec<Arc<K>> = now.iter().filter(is_new).map(Arc::clone).collect();
-        let mut gone = Vec::new();
-        if now.len() != self.0.len() || !new.is_empty() {
-            let present: HashSet<Address> = now.iter().map(address).collect();
-            let extracted = self.0.extract_if(|at, _| !present.contains(at));
-            gone.extend(extracted.map(|(_, object)| object));
+        self.sets += 1;
+        let mut new = Vec::new();
+        for object in now {
+            match self.objects.get_mut(&address(object)) {
+                Some((_, set)) => *set = self.sets,
+                None => new.push(Arc::clone(object)),
+            }
         }
-        self.0.extend(
-            new.iter()
-                .map(|object| (address(object), Arc::clone(object))),
-        );
+        for object in &new {
+            let kept = (Arc::clone(object), self.sets);
+            self.objects.insert(address(object), kept);
+        }
+        let mut gone = Vec::new();
+        if self.objects.len() > now.len() {
+            let left = |_: &Address, (_, set): &mut (Arc<K>, u64)| *set != self.sets;
+            gone.extend(self.objects.extract_if(left).map(|(_, (object, _))| object));
+        }
         Change { new, gone }
     }
 
@@ -134,7 +143,10 @@ impl<K> Kept<K> {
 
 impl<K> Default for Kept<K> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self {
+            objects: HashMap::new(),
+            sets: 0,
+        }
     }
 }
 

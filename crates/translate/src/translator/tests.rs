@@ -24,14 +24,14 @@ fn together(world: &WorldView) -> Translation {
     Translation {
         snapshot: Snapshot {
             settings: context.classes.settings,
-            hosts: part.hosts,
-            backends: part.backends,
-            tls: part.tls,
-            certificates: part.certificates,
+            hosts: part.hosts.into(),
+            backends: part.backends.into(),
+            tls: part.tls.into(),
+            certificates: part.certificates.into(),
             ..Snapshot::empty(Generation(0))
         },
         diagnostics,
-        ingresses: part.ingresses,
+        ingresses: part.ingresses.into(),
         policies,
     }
 }

@@ -5,15 +5,15 @@ use crate::{Diagnostic, ObjectRef, Translation, diagnostic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_model::{
-    BackendId, CertificateId, Generation, HostPattern, Route, SharedPart, Snapshot,
+    BackendId, CertificateId, Generation, HostPattern, Route, SharedMap, SharedPart, Snapshot,
 };
 
 /// The union of the parts that were added and not removed.
 pub(super) struct Union {
     snapshot: Snapshot,
-    ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
+    ingresses: SharedMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     // What several parts may have, with the number of those that do.
-    diagnostics: BTreeMap<Diagnostic, usize>,
+    diagnostics: BTreeMap<Arc<Diagnostic>, usize>,
     backends: BTreeMap<BackendId, usize>,
     certificates: BTreeMap<CertificateId, usize>,
 }
@@ -22,7 +22,7 @@ impl Default for Union {
     fn default() -> Self {
         Self {
             snapshot: Snapshot::empty(Generation(0)),
-            ingresses: BTreeMap::new(),
+            ingresses: SharedMap::new(),
             diagnostics: BTreeMap::new(),
             backends: BTreeMap::new(),
             certificates: BTreeMap::new(),
@@ -78,11 +78,9 @@ impl Union {
     ) -> Translation {
         let policies = context.policies.finish(&diagnostics);
         let mut diagnostics = diagnostics.finish();
-        if !self.diagnostics.is_empty() {
-            diagnostics.extend(self.diagnostics.keys().cloned());
-            diagnostics.sort();
-            diagnostics.dedup();
-        }
+        diagnostics.extend(self.diagnostics.keys().cloned());
+        diagnostics.sort();
+        diagnostics.dedup();
         let mut snapshot = self.snapshot.clone();
         snapshot.settings = context.classes.settings;
         Translation {
@@ -95,7 +93,7 @@ impl Union {
 }
 
 fn share<K: Ord, V: PartialEq>(
-    from: &BTreeMap<K, SharedPart<V>>,
+    from: &SharedMap<K, SharedPart<V>>,
     to: &mut BTreeMap<K, SharedPart<V>>,
 ) {
     for (key, value) in to {
@@ -105,7 +103,7 @@ fn share<K: Ord, V: PartialEq>(
     }
 }
 
-fn extend<K: Ord + Clone, V: Clone>(all: &mut BTreeMap<K, V>, part: &BTreeMap<K, V>) {
+fn extend<K: Ord + Clone, V: Clone>(all: &mut SharedMap<K, V>, part: &BTreeMap<K, V>) {
     all.extend(part.iter().map(|(key, value)| (key.clone(), value.clone())));
 }
 
