@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tidegate_model::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
 
 const CURRENT: &str = "snapshot.json";
@@ -16,9 +17,10 @@ const MAGIC: &str = "tidegate-snapshot";
 
 /// The newest accepted snapshot and the one before it, in a folder.
 ///
-/// Saving is done by a thread of its own, and only the latest of those that wait is written. So a crash may
-/// lose what was accepted in the last milliseconds: the receiver then starts one snapshot back and gets the
-/// newer one from the publisher again. Dropping the store writes what still waits.
+/// Saving is done by a thread of its own, and only the latest of those that wait is written; while they keep coming,
+/// it writes a fifth of the time, for a large one costs more to write than to serve. So a crash may lose what
+/// was accepted in the last milliseconds, and in the last second of many changes: the receiver then starts some snapshots
+/// back and gets the newer one from the publisher again. Dropping the store writes what still waits.
 #[derive(Debug)]
 pub struct LastKnownGood {
     dir: PathBuf,
@@ -99,8 +101,15 @@ struct Queue {
 struct QueueState {
     waiting: Option<Arc<Snapshot>>,
     writing: bool,
+    /// Somebody waits for it to be written.
+    hurried: bool,
     closed: bool,
 }
+
+/// After a write the writer rests so many times as long as that took ...
+const REST: u32 = 4;
+/// ... but no longer than this.
+const REST_MAX: Duration = Duration::from_secs(1);
 
 // === impl LastKnownGood ===
 
@@ -155,14 +164,16 @@ impl LastKnownGood {
 
     /// Blocks until nothing waits to be written.
     pub fn flush(&self) {
-        let state = self.queue.lock();
+        let mut state = self.queue.lock();
+        state.hurried = true;
+        self.queue.changed.notify_all();
         let busy = |state: &mut QueueState| state.waiting.is_some() || state.writing;
-        drop(
-            self.queue
-                .changed
-                .wait_while(state, busy)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut state = self
+            .queue
+            .changed
+            .wait_while(state, busy)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.hurried = false;
     }
 }
 
@@ -194,12 +205,23 @@ impl Queue {
         state.writing = next.is_some();
         next
     }
+
+    /// Lets more come, unless somebody waits.
+    fn rest(&self, long: Duration) {
+        let calm = |state: &mut QueueState| !state.hurried && !state.closed;
+        drop(
+            self.changed
+                .wait_timeout_while(self.lock(), long, calm)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
 }
 
 /// The writer's whole life.
 fn write_all(dir: &Path, queue: &Queue) {
     let mut ours = false;
     while let Some(snapshot) = queue.next() {
+        let begun = Instant::now();
         let written = match ours {
             true => Ok(()),
             false => keep_aside(dir),
@@ -215,6 +237,7 @@ fn write_all(dir: &Path, queue: &Queue) {
         }
         queue.lock().writing = false;
         queue.changed.notify_all();
+        queue.rest((begun.elapsed() * REST).min(REST_MAX));
     }
 }
 

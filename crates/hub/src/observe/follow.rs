@@ -63,11 +63,8 @@ impl<K> Followed<K> {
     pub(crate) fn unreadable(&self) -> Vec<(String, String, String)> {
         let objects = lock(&self.objects);
         let bad = objects.iter().filter_map(|((namespace, name), object)| {
-            Some((
-                namespace.clone(),
-                name.clone(),
-                object.as_ref().err()?.clone(),
-            ))
+            let error = object.as_ref().err()?;
+            Some((namespace.clone(), name.clone(), error.clone()))
         });
         bad.collect()
     }
