@@ -30,6 +30,7 @@ mod gateway;
 mod h1;
 mod hash;
 pub mod health;
+mod key;
 pub mod state;
 pub mod table;
 pub mod tls;

@@ -2,6 +2,7 @@
 
 use crate::act::{self, Actor};
 use crate::decide::{self, Decided, Fleet};
+use crate::gateways;
 use crate::metrics::{self, HubMetrics};
 use crate::observe::HubObjects;
 use kube::Client;
@@ -115,11 +116,14 @@ async fn steer(
     let mut remembered = decide::Remembered::load(&config.data_dir);
     let mut restoring: Option<tokio::task::JoinHandle<()>> = None;
     let mut translator = Translator::default();
+    let mut gateways = gateways::follow(config.publisher.receivers(), shutdown.child_token());
     loop {
         let published_once = decided.borrow().is_some();
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             () = changed.notified() => {}
+            // It ends with the hub.
+            Ok(()) = gateways.changed() => {}
             () = tokio::time::sleep_until(settle), if !published_once && Instant::now() < settle => {}
             // Whatever event was missed, the next look is at most so far away.
             () = tokio::time::sleep(Duration::from_secs(30)) => {}
@@ -140,7 +144,8 @@ async fn steer(
         if let Some(defaults) = missing.filter(|_| !busy) {
             restoring = Some(tokio::spawn(defaults.restore(config.client.clone())));
         }
-        let translation = translator.translate(&world);
+        let mut translation = translator.translate(&world);
+        translation.snapshot.settings.gateways = *gateways.borrow_and_update();
         let decided_at = Instant::now();
         let generation = config
             .publisher

@@ -16,6 +16,7 @@ mod act;
 mod client;
 mod decide;
 pub mod gateway_process;
+mod gateways;
 mod hub;
 pub mod join;
 mod kubeconfig;

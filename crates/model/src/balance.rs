@@ -4,6 +4,7 @@
 //! precedence is fixed: a session's endpoint, then [`Algorithm`].
 
 use crate::filter::{is_authority, is_default, is_token};
+use crate::{KeyPart, key};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -56,34 +57,6 @@ pub struct Hash {
     /// So many endpoints share a key, in turn: 1 to 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<u32>,
-}
-
-/// A part of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum KeyPart {
-    /// This text.
-    Text(String),
-    /// The path in normal form, and the query.
-    Uri,
-    /// The path in normal form.
-    Path,
-    /// The query, without `?`.
-    Query,
-    /// The host that was asked for, without port.
-    Host,
-    /// The client's address.
-    ClientAddress,
-    /// `http` or `https`.
-    Scheme,
-    /// The method.
-    Method,
-    /// A header, by its name in lower case; of several the first.
-    Header(String),
-    /// A parameter of the query, decoded; of several the first.
-    Argument(String),
-    /// A cookie; of several the first.
-    Cookie(String),
 }
 
 /// Sessions: a cookie that the gateway makes leads a client to the same endpoint again.
@@ -243,30 +216,7 @@ impl Balance {
 
 impl Hash {
     fn validate(&self) -> Result<(), (&'static str, String)> {
-        if self.by.iter().all(|part| matches!(part, KeyPart::Text(_))) {
-            let why = "it needs a part that differs between requests";
-            return Err(("by", why.to_owned()));
-        }
-        for part in &self.by {
-            let fits = match part {
-                KeyPart::Header(name) => {
-                    is_token(name) && !name.bytes().any(|b| b.is_ascii_uppercase())
-                }
-                KeyPart::Cookie(name) => is_token(name),
-                KeyPart::Argument(name) => !name.is_empty(),
-                KeyPart::Text(_)
-                | KeyPart::Uri
-                | KeyPart::Path
-                | KeyPart::Query
-                | KeyPart::Host
-                | KeyPart::ClientAddress
-                | KeyPart::Scheme
-                | KeyPart::Method => true,
-            };
-            if !fits {
-                return Err(("by", format!("{part:?} has a name that no request has")));
-            }
-        }
+        key::validate(&self.by).map_err(|why| ("by", why))?;
         match self.subset {
             Some(size) if !(1..=SUBSET_MAX).contains(&size) => {
                 Err(("subset", format!("{size} is not from 1 to {SUBSET_MAX}")))

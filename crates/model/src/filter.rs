@@ -1,6 +1,6 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
-use crate::{AnswerRewrite, BasicAuth, Cidr, PathMatch, RateLimit, Satisfy};
+use crate::{AnswerRewrite, BasicAuth, Cidr, ConcurrencyLimit, PathMatch, RateLimit, Satisfy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -18,7 +18,10 @@ pub struct Filters {
     /// Who may ask.
     #[serde(skip_serializing_if = "is_default")]
     pub access: Access,
-    /// How much may be asked: one limit or a list of them, each of which counts.
+    /// How much may be asked at the same time: one limit or a list of them, each of which counts.
+    #[serde(with = "crate::limit", skip_serializing_if = "Vec::is_empty")]
+    pub concurrency_limit: Vec<ConcurrencyLimit>,
+    /// How much may be asked in a time: one limit or a list of them, each of which counts.
     #[serde(with = "crate::limit", skip_serializing_if = "Vec::is_empty")]
     pub rate_limit: Vec<RateLimit>,
     /// Name and password are asked for.
@@ -45,6 +48,9 @@ pub struct Filters {
     /// `Location` of the route's own redirects to a path has no scheme and host (RFC 9110 10.2.2).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub relative_redirects: bool,
+    /// How fast the body of an answer is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// In place of the gateway's own time limits.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: RouteTimeouts,
@@ -140,6 +146,17 @@ pub struct Header {
     pub value: String,
 }
 
+/// How fast the body of one answer is sent, in bytes of the body. After a switch to WebSocket nothing is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// So many bytes a second, and as many at once at the beginning; at least 1.
+    pub bytes_per_second: u64,
+    /// So many before them as fast as can be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub after: u64,
+}
+
 /// Time limits of a route; the gateway's own where one is missing. None may be zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -218,11 +235,14 @@ impl Filters {
             cors.validate()
                 .map_err(|(field, reason)| (format!("cors.{field}"), reason))?;
         }
-        for limit in &self.rate_limit {
-            limit
-                .validate()
-                .map_err(|(field, reason)| (field.to_owned(), reason))?;
-        }
+        let at = |(field, reason)| (format!("concurrency_limit{field}"), reason);
+        self.concurrency_limit
+            .iter()
+            .try_for_each(|limit| limit.validate().map_err(at))?;
+        let at = |(field, reason)| (format!("rate_limit{field}"), reason);
+        self.rate_limit
+            .iter()
+            .try_for_each(|limit| limit.validate().map_err(at))?;
         if let Some(basic) = &self.basic_auth {
             basic
                 .validate()
@@ -251,6 +271,10 @@ impl Filters {
         self.answer
             .validate()
             .or_else(|(field, reason)| refuse(&format!("answer.{field}"), reason))?;
+        if self.pace.is_some_and(|pace| pace.bytes_per_second == 0) {
+            let reason = "it must be more than zero";
+            return refuse("pace.bytes_per_second", reason.to_owned());
+        }
         if self.retry.within.is_some_and(|within| within.is_zero()) {
             let reason = "it must be longer than zero";
             return refuse("retry.within", reason.to_owned());
@@ -431,6 +455,13 @@ pub(crate) fn is_authority(text: &str) -> bool {
         None => !host.is_empty() && host.len() <= 253 && host.bytes().all(name),
     };
     host_fits && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+/// A URL that a client can be sent to.
+pub(crate) fn is_web_url(text: &str) -> bool {
+    let web = ["http://", "https://"];
+    let rest = web.iter().find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| !rest.is_empty()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn is_origin(text: &str) -> bool {

@@ -27,6 +27,7 @@ mod duration;
 mod filter;
 mod host;
 mod ids;
+mod key;
 mod limit;
 mod path;
 mod pattern;
@@ -44,17 +45,19 @@ pub use backend::{
     Tier, TierMember, Weight,
 };
 pub use balance::{
-    Affinity, AffinityMode, Algorithm, Balance, CanaryAffinity, Hash, KeyPart, OnFailure, SameSite,
-    Secure, SessionCookie,
+    Affinity, AffinityMode, Algorithm, Balance, CanaryAffinity, Hash, OnFailure, SameSite, Secure,
+    SessionCookie,
 };
 pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};
 pub use filter::{
-    Access, Cors, Filters, Header, HeaderEdits, PathRewrite, Rewrite, RouteRetry, RouteTimeouts,
+    Access, Cors, Filters, Header, HeaderEdits, Pace, PathRewrite, Rewrite, RouteRetry,
+    RouteTimeouts,
 };
 pub use host::{HostPattern, InvalidHost};
 pub use ids::{BackendId, ClusterName, Generation, InvalidName, RouteId};
-pub use limit::{LimitBy, RateLimit};
+pub use key::KeyPart;
+pub use limit::{ConcurrencyLimit, LimitBy, LimitOf, OverLimit, RateLimit};
 pub use path::{InvalidPath, PathMatch, normalise_path};
 pub use pattern::{InvalidPattern, Pattern};
 pub use route::{

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Settings of a gateway, the same for all its routes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// How long things may take.
@@ -22,6 +22,33 @@ pub struct Settings {
     /// They must send one, on every listener; nobody else may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proxy_protocol_peers: Vec<Cidr>,
+    /// How many gateways share the limits of all together; at least 1.
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
+    pub gateways: u32,
+}
+
+fn alone() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_alone(gateways: &u32) -> bool {
+    *gateways == alone()
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            retry: RetrySettings::default(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol_peers: Vec::new(),
+            gateways: alone(),
+        }
+    }
 }
 
 /// Time limits. None may be zero.

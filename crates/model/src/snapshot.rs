@@ -128,12 +128,18 @@ impl Snapshot {
             ("body_idle", t.body_idle),
             ("drain", t.drain),
         ];
-        match named.iter().find(|(_, value)| value.is_zero()) {
-            Some((name, _)) => Err(InvalidSnapshot::Field {
+        if let Some((name, _)) = named.iter().find(|(_, value)| value.is_zero()) {
+            return Err(InvalidSnapshot::Field {
                 field: format!("settings.timeouts.{name}"),
                 reason: "it must be longer than zero".to_owned(),
+            });
+        }
+        match self.settings.gateways {
+            0 => Err(InvalidSnapshot::Field {
+                field: "settings.gateways".to_owned(),
+                reason: "it must be at least 1".to_owned(),
             }),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 

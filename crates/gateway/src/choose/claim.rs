@@ -4,9 +4,9 @@ use super::session::{Session, holder};
 use super::target;
 use crate::filter::Facts;
 use crate::hash::StableHasher;
-use crate::table::{ForwardEntry, HeaderLookup, RouteAction, cookie, parameter};
-use std::net::IpAddr;
-use tidegate_model::{Algorithm, Hash, KeyPart};
+use crate::key::write_key;
+use crate::table::{ForwardEntry, HeaderLookup, RouteAction};
+use tidegate_model::{Algorithm, KeyPart};
 
 /// What of a request decides on its endpoint, beside chance.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +47,7 @@ impl Claim {
         let policy = backend.health().policy();
         match (&policy.balance.affinity, &policy.balance.algorithm) {
             (Some(affinity), _) => Self::Session(Session::read(&affinity.cookie, facts, random())),
-            (None, Algorithm::Hash(hash)) => key(hash, facts).map_or(Self::Free, Self::Key),
+            (None, Algorithm::Hash(hash)) => key(&hash.by, facts).map_or(Self::Free, Self::Key),
             // It was one of them a moment ago.
             (None, _) => Self::Free,
         }
@@ -63,43 +63,9 @@ impl Claim {
 }
 
 /// The key of a request; `None` if it has none of the parts.
-fn key<H: HeaderLookup>(hash: &Hash, facts: &Facts<'_, H>) -> Option<u64> {
+fn key<H: HeaderLookup>(by: &[KeyPart], facts: &Facts<'_, H>) -> Option<u64> {
     let mut hasher = StableHasher::new();
-    let mut found = false;
-    for part in &hash.by {
-        let mut put = |value: &[u8]| {
-            hasher.write(value);
-            found |= !value.is_empty();
-        };
-        match part {
-            KeyPart::Text(text) => hasher.write(text.as_bytes()),
-            KeyPart::Uri => {
-                put(facts.path.as_bytes());
-                put(facts.query);
-            }
-            KeyPart::Path => put(facts.path.as_bytes()),
-            KeyPart::Query => put(facts.query.strip_prefix(b"?").unwrap_or_default()),
-            // Hosts are one whatever their case (RFC 9110 4.2.3).
-            KeyPart::Host => facts
-                .host_name
-                .iter()
-                .for_each(|byte| put(&[byte.to_ascii_lowercase()])),
-            KeyPart::ClientAddress => match facts.client {
-                IpAddr::V4(address) => put(&address.octets()),
-                IpAddr::V6(address) => put(&address.octets()),
-            },
-            KeyPart::Scheme => put(facts.scheme.as_bytes()),
-            KeyPart::Method => put(facts.method),
-            KeyPart::Header(name) => put(facts.headers.value(name).unwrap_or_default()),
-            KeyPart::Argument(name) => put(&parameter(facts.query, name).unwrap_or_default()),
-            KeyPart::Cookie(name) => put(facts
-                .headers
-                .value("cookie")
-                .and_then(|cookies| cookie(cookies, name))
-                .unwrap_or_default()),
-        }
-    }
-    found.then(|| hasher.finish())
+    write_key(by, facts, |part| hasher.write(part)).then(|| hasher.finish())
 }
 
 #[cfg(test)]
@@ -135,11 +101,7 @@ pub(super) mod tests {
     }
 
     fn key_of(by: &[KeyPart], url: &str, lines: &[(&str, &str)]) -> Option<u64> {
-        let hash = Hash {
-            by: by.to_vec(),
-            subset: None,
-        };
-        key(&hash, &facts(url, &Lines(lines)))
+        key(by, &facts(url, &Lines(lines)))
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::asker::Asker;
 use super::{Client, OwnAnswer};
 use crate::choose::{Claim, aim};
-use crate::filter::{Asked, Facts, Question, Verdict, write_location};
+use crate::filter::{Asked, Facts, Moment, Own, Question, Verdict, write_location};
 use crate::h1::{Edits, Framing, Identity, Line, Refusal, RequestHead, Wanted, write_request};
 use crate::table::{self, ForwardEntry, HeaderLookup, RouteAction, RouteEntry, Table};
 use crate::worker::Scratch;
@@ -51,6 +51,7 @@ pub(super) fn admit<'t>(
         request,
         request_out,
         answer_lines,
+        answer_body,
         ..
     } = scratch;
     answer_lines.clear();
@@ -97,7 +98,15 @@ pub(super) fn admit<'t>(
     };
     let filters = entry.filters.as_deref();
     if let Some(filters) = filters {
-        match filters.check(&facts, client.worker.now(), asked, answer_lines) {
+        let moment = Moment {
+            now: client.worker.now(),
+            gateways: table.settings().gateways,
+        };
+        let own = &mut Own {
+            lines: answer_lines,
+            body: answer_body,
+        };
+        match filters.check(&facts, moment, asked, own) {
             Verdict::Pass => {}
             Verdict::Refused(answer) => return Ok(Admitted::Answered(answer)),
             Verdict::Ask(question) => return Ok(Admitted::Ask(question)),

@@ -18,6 +18,10 @@ pub(crate) enum OwnAnswer {
     TooMany(u16),
     /// All clients of the route together ask too much: this status.
     RouteLimited(u16),
+    /// Too many requests are under way: this status.
+    TooBusy(u16),
+    /// A rule says so: this status and the body that it gives, with a line that says what it is.
+    Given(u16),
     /// No route matches.
     NoRoute,
     /// There is no snapshot yet: what is served is unknown, which is not "nothing".
@@ -37,7 +41,11 @@ impl OwnAnswer {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.status(),
-            Self::Bare(status) | Self::TooMany(status) | Self::RouteLimited(status) => status,
+            Self::Bare(status)
+            | Self::TooMany(status)
+            | Self::RouteLimited(status)
+            | Self::TooBusy(status)
+            | Self::Given(status) => status,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NoRoute => 404,
@@ -50,7 +58,8 @@ impl OwnAnswer {
     fn text(self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.reason(),
-            Self::Bare(_) => "",
+            Self::Bare(_) | Self::Given(_) => "",
+            Self::TooBusy(_) => "too many requests are under way",
             Self::Forbidden => "this client address may not use this route",
             Self::Unauthorized => "this route needs a name and a password",
             // What clients of the original look for.
@@ -65,16 +74,21 @@ impl OwnAnswer {
         }
     }
 
-    /// Appends the whole answer; `more` are further header lines.
+    /// Appends the whole answer; `more` are further header lines, `given` is the body of [`OwnAnswer::Given`].
     pub(crate) fn write(
         self,
         method: Method,
         persistence: Persistence,
         more: &[u8],
+        given: &[u8],
         out: &mut Vec<u8>,
     ) {
         let status = self.status();
         let text = self.text();
+        let given = match self {
+            Self::Given(_) => given,
+            _ => b"",
+        };
         // Writing to a vector cannot fail.
         let _ = write!(out, "HTTP/1.1 {status} {}\r\n", phrase(status));
         if self == Self::Refused(Refusal::MethodNotAllowed) {
@@ -90,7 +104,8 @@ impl OwnAnswer {
         }
         // 204 and 304 have no body by definition, so no length either (RFC 9110 8.6).
         if !matches!(status, 204 | 304) {
-            let _ = write!(out, "Content-Length: {}\r\n", text.len() + end.len());
+            let length = given.len() + text.len() + end.len();
+            let _ = write!(out, "Content-Length: {length}\r\n");
         }
         out.extend_from_slice(more);
         if persistence == Persistence::Close {
@@ -98,6 +113,7 @@ impl OwnAnswer {
         }
         out.extend_from_slice(b"\r\n");
         if method != Method::Head {
+            out.extend_from_slice(given);
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(end.as_bytes());
         }

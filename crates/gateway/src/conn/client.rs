@@ -191,6 +191,7 @@ impl Client {
             method,
             persistence,
             &scratch.answer_lines,
+            &scratch.answer_body,
             &mut scratch.response_out,
         );
         match (self.write_all(&scratch.response_out).await, persistence) {

@@ -142,7 +142,11 @@ async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
         settings: own.as_ref().unwrap_or(settings),
         persistence,
     };
-    forward::forward(client, scratch, request).await
+    let after = forward::forward(client, scratch, request).await;
+    if let Some(tunnel) = &mut client.tunnel {
+        tunnel.hold(asked.slots);
+    }
+    after
 }
 
 fn persistence(client: &Client, scratch: &Scratch) -> Persistence {

@@ -1,9 +1,10 @@
 //! Filters: what a route does to its requests and answers beside forwarding them.
 //!
 //! ```text
-//! check:   HTTPS? -> CORS -> address -> rate -> password -> size of the body   may answer by itself
-//! rewrite: path, host, headers of the request                                  while its head is written
-//! answer:  headers of the answer                                               while its head is written
+//! check:   HTTPS? -> CORS -> address -> limits -> password -> size of the body   may answer by itself
+//! rewrite: path, host, headers of the request                                    while its head is written
+//! answer:  headers of the answer                                                 while its head is written
+//! pace:    how fast its body goes                                                while it is passed on
 //! ```
 //!
 //! A route without filters has none of this: [`Filters::compile`] gives `None`.
@@ -11,11 +12,12 @@
 mod answer;
 mod basic;
 mod cors;
-mod rate;
+mod limit;
 mod redirect;
 mod rewrite;
 mod verdict;
 
+pub(crate) use limit::Slot;
 pub(crate) use redirect::write_location;
 pub(crate) use verdict::{Asked, Question, Verdict};
 
@@ -25,11 +27,13 @@ use crate::table::HeaderLookup;
 use answer::AnswerRewrite;
 use basic::BasicAuth;
 use cors::Cors;
-use rate::RateLimiter;
+use limit::{ConcurrencyLimiter, RateLimiter};
 use rewrite::PathRewrite;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tidegate_model::{Access, HeaderEdits, Route, RouteRetry, RouteTimeouts, Satisfy, Settings};
+use tidegate_model::{
+    Access, HeaderEdits, Pace, Route, RouteRetry, RouteTimeouts, Satisfy, Settings,
+};
 use tidegate_runtime::Tick;
 
 /// The compiled filters of a route.
@@ -39,6 +43,8 @@ pub(crate) struct Filters {
     cors: Option<Cors>,
     access: Access,
     /// Each of them counts. Shared with the filters before, so that a change of routes forgives nothing.
+    concurrency: Box<[Arc<ConcurrencyLimiter>]>,
+    /// The same.
     rate: Box<[Arc<RateLimiter>]>,
     basic: Option<Arc<BasicAuth>>,
     satisfy: Satisfy,
@@ -55,6 +61,8 @@ pub(crate) struct Filters {
     pub(crate) answer: Option<AnswerRewrite>,
     /// The gateway's redirects name no host where they need none.
     pub(crate) relative_redirects: bool,
+    /// How fast bodies of answers go.
+    pub(crate) pace: Option<Pace>,
     pub(crate) timeouts: RouteTimeouts,
     /// How requests are tried again.
     pub(crate) retry: RouteRetry,
@@ -82,6 +90,23 @@ pub(crate) struct Facts<'a, H> {
     pub(crate) length: Option<u64>,
 }
 
+/// When a request is looked at, and by how many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Tick,
+    /// As many gateways share the limits of all together.
+    pub(crate) gateways: u32,
+}
+
+/// What differs in the gateway's own answer.
+#[derive(Debug)]
+pub(crate) struct Own<'a> {
+    /// Header lines for whatever answer the client will see.
+    pub(crate) lines: &'a mut Vec<u8>,
+    /// The body of [`OwnAnswer::Given`].
+    pub(crate) body: &'a mut Vec<u8>,
+}
+
 impl Filters {
     /// The filters of a route that passed validation; `None` if it has none. What those `before` have counted and
     /// learned goes on where the rule is the same.
@@ -101,7 +126,19 @@ impl Filters {
             https_redirect: filters.https_redirect,
             cors: filters.cors.as_ref().map(Cors::compile),
             access: filters.access.clone(),
-            rate: compile_rates(&filters.rate_limit, before),
+            concurrency: kept(
+                &filters.concurrency_limit,
+                before.map_or(&[], |before| &before.concurrency),
+                ConcurrencyLimiter::is_for,
+                ConcurrencyLimiter::new,
+            ),
+            rate: kept(
+                &filters.rate_limit,
+                before.map_or(&[], |before| &before.rate),
+                RateLimiter::is_for,
+                RateLimiter::new,
+            ),
+            pace: filters.pace,
             basic: filters
                 .basic_auth
                 .as_ref()
@@ -119,16 +156,16 @@ impl Filters {
         }))
     }
 
-    /// Whether the request may go on; if not, the gateway's answer to it. `lines` gets headers for whatever
-    /// answer the client will see. A request that something was asked about is looked at again, with what came
+    /// Whether the request may go on; if not, the gateway's answer to it, of which `own` gets what differs. A request that something was asked about is looked at again, with what came
     /// of it in `asked`.
     pub(crate) fn check<H: HeaderLookup>(
         &self,
         facts: &Facts<'_, H>,
-        now: Tick,
+        moment: Moment,
         asked: &mut Asked,
-        lines: &mut Vec<u8>,
+        own: &mut Own<'_>,
     ) -> Verdict {
+        let lines = &mut *own.lines;
         if let Some(status) = self.https_redirect.filter(|_| facts.scheme == "http") {
             redirect::to_https(facts, lines);
             return Verdict::Refused(OwnAnswer::Bare(status));
@@ -142,11 +179,9 @@ impl Filters {
         }
         // Before the password is looked at, so that limits also hold for those who guess.
         if !std::mem::replace(&mut asked.counted, true)
-            && let Err(over) = self.count(facts.client, now)
+            && let Err(answer) = self.count(facts, moment, asked, own)
         {
-            let seconds = over.retry_after().to_string();
-            append_line(lines, "Retry-After", seconds.as_bytes());
-            return Verdict::Refused(over.answer);
+            return Verdict::Refused(answer);
         }
         let enough = self.satisfy == Satisfy::Any && address == Address::Listed;
         if let Some(basic) = self.basic.as_ref().filter(|_| !enough) {
@@ -155,7 +190,7 @@ impl Filters {
                 None => basic.look(facts.headers.value("authorization")),
             };
             if let Verdict::Refused(OwnAnswer::Unauthorized) = verdict {
-                append_line(lines, "WWW-Authenticate", basic.challenge().as_bytes());
+                append_line(own.lines, "WWW-Authenticate", basic.challenge().as_bytes());
             }
             match verdict {
                 Verdict::Pass => {}
@@ -180,10 +215,21 @@ impl Filters {
         }
     }
 
-    fn count(&self, client: IpAddr, now: Tick) -> Result<(), rate::OverLimit> {
+    fn count<H: HeaderLookup>(
+        &self,
+        facts: &Facts<'_, H>,
+        moment: Moment,
+        asked: &mut Asked,
+        own: &mut Own<'_>,
+    ) -> Result<(), OwnAnswer> {
+        for limit in &self.concurrency {
+            asked
+                .slots
+                .extend(limit.admit(facts, moment.gateways, own)?);
+        }
         self.rate
             .iter()
-            .try_for_each(|limit| limit.admit(client, now))
+            .try_for_each(|limit| limit.admit(facts, moment.gateways, moment.now, own))
     }
 
     /// The path, and the query with its `?`, that the backend is asked for; `None` where they stay as they are.
@@ -242,16 +288,18 @@ impl Address {
     }
 }
 
-fn compile_rates(
-    rules: &[tidegate_model::RateLimit],
-    before: Option<&Filters>,
-) -> Box<[Arc<RateLimiter>]> {
-    let known = before.map_or(&[][..], |filters| &filters.rate);
-    let compile = |rule| match known.iter().find(|limiter| limiter.is_for(rule)) {
+/// A limiter for each rule: the one that has counted by it before, or a new one.
+fn kept<R, L>(
+    rules: &[R],
+    before: &[Arc<L>],
+    is_for: impl Fn(&L, &R) -> bool,
+    new: impl Fn(&R) -> L,
+) -> Box<[Arc<L>]> {
+    let limiter = |rule| match before.iter().find(|limiter| is_for(limiter, rule)) {
         Some(limiter) => Arc::clone(limiter),
-        None => Arc::new(RateLimiter::new(rule)),
+        None => Arc::new(new(rule)),
     };
-    rules.iter().map(compile).collect()
+    rules.iter().map(limiter).collect()
 }
 
 fn compile_basic(rule: &tidegate_model::BasicAuth, before: Option<&Filters>) -> Arc<BasicAuth> {

@@ -46,10 +46,39 @@ fn facts<'a>(
 
 /// The answer and the lines for a request, whatever the answer is.
 fn checked(text: &str, facts: &Facts<'_, Vec<(&str, &str)>>) -> (Option<u16>, String) {
-    let mut lines = Vec::new();
-    let now = Tick::NEVER + Duration::from_secs(1);
-    let verdict = filters("/", text).check(facts, now, &mut Asked::default(), &mut lines);
-    (status(verdict), String::from_utf8(lines).unwrap())
+    let (status, lines, _) = asked(&filters("/", text), facts, START, &mut Asked::default());
+    (status, lines)
+}
+
+/// When the first request comes.
+const START: Tick = Tick(1_000_000_000);
+
+/// The answer of the gateway, its lines, and the body that a rule gives it.
+fn asked(
+    filters: &Filters,
+    facts: &Facts<'_, Vec<(&str, &str)>>,
+    now: Tick,
+    asked: &mut Asked,
+) -> (Option<u16>, String, String) {
+    asked_one_of(1, filters, facts, now, asked)
+}
+
+/// The same of one of several gateways.
+fn asked_one_of(
+    gateways: u32,
+    filters: &Filters,
+    facts: &Facts<'_, Vec<(&str, &str)>>,
+    now: Tick,
+    asked: &mut Asked,
+) -> (Option<u16>, String, String) {
+    let (mut lines, mut body) = (Vec::new(), Vec::new());
+    let own = &mut Own {
+        lines: &mut lines,
+        body: &mut body,
+    };
+    let verdict = filters.check(facts, Moment { now, gateways }, asked, own);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status(verdict), text(lines), text(body))
 }
 
 /// The status of the gateway's answer, if it gives one.
@@ -218,19 +247,17 @@ fn addresses_are_let_in_and_kept_out() {
 
 #[test]
 fn a_client_may_send_its_rate_and_its_burst() {
-    let rule =
-        "{ rate_limit: { requests: 10, per: 1s, burst: 5, status: 503, exempt: [10.0.0.0/8] } }";
+    let rule = "{ rate_limit: { requests: 10, per: 1s, burst: 5, over: { status: 503 }, exempt: [10.0.0.0/8] } }";
     let filters = filters("/", rule);
     let none = Vec::new();
-    let mut now = Tick::NEVER + Duration::from_secs(1);
+    let mut now = START;
     let ask = |client: [u8; 4], now| {
         let facts = Facts {
             client: client.into(),
             ..facts("GET", &none)
         };
-        let mut lines = Vec::new();
-        let verdict = filters.check(&facts, now, &mut Asked::default(), &mut lines);
-        (status(verdict), String::from_utf8(lines).unwrap())
+        let (status, lines, _) = asked(&filters, &facts, now, &mut Asked::default());
+        (status, lines)
     };
     for _ in 0..5 {
         assert_eq!(ask([192, 0, 2, 1], now).0, None);
@@ -256,7 +283,7 @@ fn a_client_may_send_its_rate_and_its_burst() {
 
 #[test]
 fn several_limits_count_and_one_may_be_for_all_clients_together() {
-    let rule = "{ rate_limit: [{ requests: 100, per: 1m, burst: 3, status: 503 },
+    let rule = "{ rate_limit: [{ requests: 100, per: 1m, burst: 3, over: { status: 503 } },
                                { requests: 1, per: 1m, burst: 5, by: route }] }";
     let filters = filters("/", rule);
     let none = Vec::new();
@@ -265,9 +292,7 @@ fn several_limits_count_and_one_may_be_for_all_clients_together() {
             client: [192, 0, 2, client].into(),
             ..facts("GET", &none)
         };
-        let now = Tick::NEVER + Duration::from_secs(1);
-        let verdict = filters.check(&facts, now, &mut Asked::default(), &mut Vec::new());
-        status(verdict)
+        asked(&filters, &facts, START, &mut Asked::default()).0
     };
     let first: Vec<_> = (0..4).map(|_| ask(1)).collect();
     assert_eq!(first, [None, None, None, Some(503)]);
@@ -282,9 +307,8 @@ fn what_was_counted_goes_on_when_routes_change_unless_the_rule_does() {
     };
     let none = Vec::new();
     let ask = |filters: &Filters| {
-        let now = Tick::NEVER + Duration::from_secs(1);
         let facts = facts("GET", &none);
-        status(filters.check(&facts, now, &mut Asked::default(), &mut Vec::new()))
+        asked(filters, &facts, START, &mut Asked::default()).0
     };
     let first = filters("/", &limit(1, ""));
     assert_eq!((ask(&first), ask(&first)), (None, Some(429)));
@@ -360,4 +384,116 @@ fn settings_of_a_route_replace_those_of_the_gateway_one_by_one() {
     assert_eq!(own.retry.max, 0);
     assert_eq!(own.timeouts.connect, gateway.timeouts.connect);
     assert_eq!(filters("/", "{ max_body: 1 }").settings(&gateway), None);
+}
+
+#[test]
+fn a_key_may_be_counted_instead_of_the_address() {
+    let rule =
+        "{ rate_limit: { requests: 1, per: 1h, burst: 2, by: { key: [{ header: x-api-key }] },
+                                exempt: [10.0.0.0/8] } }";
+    let filters = filters("/", rule);
+    let ask = |client: [u8; 4], key: &str| {
+        let headers = match key {
+            "" => Vec::new(),
+            key => vec![("x-api-key", key)],
+        };
+        let facts = Facts {
+            client: client.into(),
+            ..facts("GET", &headers)
+        };
+        asked(&filters, &facts, START, &mut Asked::default()).0
+    };
+    assert_eq!(ask([192, 0, 2, 1], "a"), None);
+    assert_eq!(ask([192, 0, 2, 2], "a"), None);
+    assert_eq!(
+        ask([192, 0, 2, 3], "a"),
+        Some(429),
+        "whoever sends it, it is one key"
+    );
+    assert_eq!(ask([192, 0, 2, 3], "b"), None);
+    assert_eq!(ask([10, 0, 0, 3], "a"), None, "not counted");
+    // Without a key its address is counted, and leaving the key out does not help.
+    let without: Vec<_> = (0..3).map(|_| ask([192, 0, 2, 1], "")).collect();
+    assert_eq!(without, [None, None, Some(429)]);
+    assert_eq!(ask([192, 0, 2, 2], ""), None);
+}
+
+#[test]
+fn gateways_share_the_rate_of_all_together_and_each_lets_one_through() {
+    let rule = "{ rate_limit: { requests: 8, per: 1s, burst: 8, by: route, of: fleet } }";
+    let none = Vec::new();
+    let facts = facts("GET", &none);
+    for (gateways, at_once, in_ten_seconds) in [(1, 8, 80), (2, 4, 40), (8, 1, 10), (100, 1, 1)] {
+        let filters = filters("/", rule);
+        let ask = |now| {
+            let asked = asked_one_of(gateways, &filters, &facts, now, &mut Asked::default());
+            asked.0.is_none()
+        };
+        let passed = (0..20).filter(|_| ask(START)).count();
+        assert_eq!(passed, at_once, "{gateways}");
+        let times = (1..=1000).map(|step| START + Duration::from_millis(10 * step));
+        let passed = times.filter(|now| ask(*now)).count();
+        assert!(
+            passed.abs_diff(in_ten_seconds) <= 1,
+            "{gateways} gateways: {passed}"
+        );
+    }
+}
+
+#[test]
+fn what_is_said_to_those_who_ask_too_much_is_up_to_the_rule() {
+    let none = Vec::new();
+    let facts = facts("GET", &none);
+    let over = |over: &str| {
+        let rule =
+            format!("{{ rate_limit: {{ requests: 1, per: 1h, burst: 1, by: route{over} }} }}");
+        let filters = filters("/", &rule);
+        let ask = || asked(&filters, &facts, START, &mut Asked::default());
+        assert_eq!(ask().0, None);
+        ask()
+    };
+    let wait = "Retry-After: 3600\r\n";
+    assert_eq!(over(""), (Some(429), wait.to_owned(), String::new()));
+    assert_eq!(
+        over(", over: { status: 418, body: '{}', content_type: application/json }"),
+        (
+            Some(418),
+            format!("{wait}Content-Type: application/json\r\n"),
+            "{}".to_owned()
+        )
+    );
+    assert_eq!(
+        over(", over: { redirect: 'https://busy.example.com/', body: x }"),
+        (
+            Some(302),
+            format!("{wait}Location: https://busy.example.com/\r\n"),
+            String::new()
+        )
+    );
+}
+
+#[test]
+fn places_are_given_back_and_kept_over_a_change_of_routes() {
+    let rule = |more: &str| format!("{{ concurrency_limit: {{ requests: 2, by: route }}{more} }}");
+    let none = Vec::new();
+    let facts = facts("GET", &none);
+    let first = filters("/", &rule(""));
+    let mut places = [Asked::default(), Asked::default(), Asked::default()];
+    let mut status = |filters: &Filters, at: usize| {
+        places[at] = Asked::default();
+        asked(filters, &facts, START, &mut places[at]).0
+    };
+    assert_eq!((status(&first, 0), status(&first, 1)), (None, None));
+    assert_eq!(status(&first, 2), Some(429));
+    let same = Filters::compile(&route("/", &rule(", max_body: 1")), Some(&first)).unwrap();
+    assert_eq!(status(&same, 2), Some(429), "requests are still under way");
+    // The place of one that ended is another's.
+    assert_eq!(status(&same, 0), None);
+    assert_eq!(status(&same, 2), Some(429));
+    drop(places);
+    let mut again = [Asked::default(), Asked::default()];
+    let free = again
+        .each_mut()
+        .map(|place| asked(&same, &facts, START, place).0);
+    assert_eq!(free, [None, None]);
 }

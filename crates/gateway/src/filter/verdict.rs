@@ -1,5 +1,6 @@
 //! What filters say about a request, and what has to be asked before they can.
 
+use super::Slot;
 use super::basic::PasswordCheck;
 use crate::conn::OwnAnswer;
 
@@ -22,10 +23,12 @@ pub(crate) enum Question {
 }
 
 /// What is known about a request from looking at it before.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// It was counted by the limits of its route.
     pub(super) counted: bool,
+    /// Its places among the requests under way.
+    pub(crate) slots: Vec<Slot>,
     /// Whether its password lets it in.
     pub(super) password: Option<Result<(), OwnAnswer>>,
 }

@@ -25,6 +25,8 @@ pub(crate) struct Download {
     unflushed: bool,
     /// Payload bytes seen so far.
     pub(crate) bytes: u64,
+    /// So many may be seen; a route's pace raises it.
+    pub(crate) allowed: u64,
 }
 
 /// Why a download ends early.
@@ -42,7 +44,7 @@ const COPY_MAX: usize = 4096;
 
 impl Download {
     /// Takes over after the head, which stands in `out` for the client; `buffer` holds what came
-    /// behind it.
+    /// behind it. At least one byte must be allowed.
     ///
     /// # Errors
     /// The start of the body breaks its framing; nothing has been sent.
@@ -51,6 +53,7 @@ impl Download {
         buffer: Buffer,
         framing: ResponseFraming,
         encoder: BodyEncoder,
+        allowed: u64,
         out: &mut Vec<u8>,
     ) -> Result<Self, Buffer> {
         let mut download = Self {
@@ -64,6 +67,7 @@ impl Download {
             written: 0,
             unflushed: false,
             bytes: 0,
+            allowed,
         };
         match download.take_piece(out) {
             Ok(()) => {}
@@ -89,6 +93,11 @@ impl Download {
     /// The trailers of the answer, as lines that end in CRLF.
     pub(crate) fn trailers(&self) -> &[u8] {
         self.decoder.trailers()
+    }
+
+    /// Whether it goes on only when more is allowed.
+    pub(crate) fn is_held(&self, out: &[u8]) -> bool {
+        self.bytes >= self.allowed && !self.decoder.is_done() && !self.waits_for_client(out)
     }
 
     /// Whether bytes for the client are waiting to be taken by it.
@@ -123,6 +132,10 @@ impl Download {
             if self.decoder.is_done() {
                 return Poll::Ready(Ok(()));
             }
+            if self.bytes >= self.allowed {
+                // Whoever allows more comes back by itself.
+                return Poll::Pending;
+            }
             if self.buffer.is_empty() {
                 self.buffer.make_room(BUFFER_LEN);
                 let read = ready!(self.buffer.poll_fill(&mut self.stream, context));
@@ -143,9 +156,12 @@ impl Download {
 
     /// Takes the next piece out of what was received.
     fn take_piece(&mut self, out: &mut Vec<u8>) -> Result<(), DownloadFailure> {
+        let data = self.buffer.data_mut();
+        let room = usize::try_from(self.allowed - self.bytes).unwrap_or(usize::MAX);
+        let room = room.min(data.len());
         let decoded = self
             .decoder
-            .decode(self.buffer.data_mut())
+            .decode(&mut data[..room])
             .map_err(|_| DownloadFailure::Endpoint)?;
         self.encoder.before(decoded.payload, out);
         self.payload = decoded.payload;

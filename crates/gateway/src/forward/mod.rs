@@ -13,6 +13,7 @@ mod attempt;
 mod download;
 mod exchange;
 mod outgoing;
+mod pace;
 mod relay;
 mod tunnel;
 mod upload;

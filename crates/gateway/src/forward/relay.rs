@@ -1,6 +1,7 @@
 //! The answer's way to the client, and what becomes of both connections behind it.
 
 use super::download::{Download, DownloadFailure};
+use super::pace::Pace;
 use super::upload::{Upload, UploadFailure};
 use super::{Attempt, Request, Tunnel};
 use crate::choose::Pick;
@@ -84,8 +85,11 @@ pub(super) async fn relay(
         &mut scratch.response_out,
     );
     buffer.consume(scratch.response.length);
+    let pace = request.filters.and_then(|filters| filters.pace);
+    let pace = pace.map(|rule| Pace::begin(rule, client.worker.now()));
+    let allowed = pace.map_or(u64::MAX, |pace| pace.allowed(client.worker.now()));
     let (framing, out) = (scratch.response.framing, &mut scratch.response_out);
-    let mut download = match Download::begin(stream, buffer, framing, encoder, out) {
+    let mut download = match Download::begin(stream, buffer, framing, encoder, allowed, out) {
         Ok(download) => download,
         Err(buffer) => {
             client.worker.scratch.give_buffer(buffer);
@@ -102,7 +106,7 @@ pub(super) async fn relay(
         &mut download,
         &mut upload,
         &mut pick,
-        end,
+        Time { end, pace },
     )
     .await;
     let now = client.worker.now();
@@ -182,6 +186,13 @@ fn give_up_others(client: &Client, scratch: &mut Scratch) {
     }
 }
 
+/// When an answer must be complete, and how fast it may go.
+#[derive(Clone, Copy)]
+struct Time {
+    end: Tick,
+    pace: Option<Pace>,
+}
+
 /// Moves both bodies until the answer is complete.
 async fn pass(
     client: &mut Client,
@@ -190,51 +201,73 @@ async fn pass(
     download: &mut Download,
     upload: &mut Upload,
     pick: &mut Pick,
-    end: Tick,
+    time: Time,
 ) -> Ended {
+    let end = time.end;
     let idle = request.settings.timeouts.body_idle;
     let mut deadline = None;
     let mut uploading = !upload.is_done();
     let mut ahead = !scratch.input.is_empty();
     poll_fn(|context| {
-        let mut progress = 0;
-        let out = &mut scratch.response_out;
-        match download.poll(context, &mut client.stream, out, &mut progress) {
-            Poll::Ready(Ok(())) => return Poll::Ready(Ended::Complete),
-            Poll::Ready(Err(DownloadFailure::Endpoint)) => {
-                return Poll::Ready(Ended::EndpointFailed);
+        loop {
+            if let Some(pace) = time.pace {
+                download.allowed = pace.allowed(client.worker.now());
             }
-            Poll::Ready(Err(DownloadFailure::Client)) => return Poll::Ready(Ended::ClientFailed),
-            Poll::Pending => {}
-        }
-        if uploading {
-            let (stream, input) = (&mut client.stream, &mut scratch.input);
-            let endpoint = &mut download.stream;
-            match upload.poll(context, stream, input, endpoint, &mut progress) {
-                Poll::Pending => {}
-                // The answer goes on whatever became of the rest of the request.
-                Poll::Ready(Ok(()) | Err(UploadFailure::Endpoint)) => uploading = false,
-                Poll::Ready(Err(UploadFailure::Client | UploadFailure::Refused(_))) => {
+            let mut progress = 0;
+            let out = &mut scratch.response_out;
+            match download.poll(context, &mut client.stream, out, &mut progress) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ended::Complete),
+                Poll::Ready(Err(DownloadFailure::Endpoint)) => {
+                    return Poll::Ready(Ended::EndpointFailed);
+                }
+                Poll::Ready(Err(DownloadFailure::Client)) => {
                     return Poll::Ready(Ended::ClientFailed);
                 }
+                Poll::Pending => {}
             }
-        } else if client.has_left(context, &mut ahead) {
-            return Poll::Ready(Ended::ClientFailed);
+            if uploading {
+                let (stream, input) = (&mut client.stream, &mut scratch.input);
+                let endpoint = &mut download.stream;
+                match upload.poll(context, stream, input, endpoint, &mut progress) {
+                    Poll::Pending => {}
+                    // The answer goes on whatever became of the rest of the request.
+                    Poll::Ready(Ok(()) | Err(UploadFailure::Endpoint)) => uploading = false,
+                    Poll::Ready(Err(UploadFailure::Client | UploadFailure::Refused(_))) => {
+                        return Poll::Ready(Ended::ClientFailed);
+                    }
+                }
+            } else if client.has_left(context, &mut ahead) {
+                return Poll::Ready(Ended::ClientFailed);
+            }
+            let now = client.worker.now();
+            if progress > 0 {
+                pick.byte_seen(now);
+                deadline = None;
+            }
+            if let Some(pace) = time.pace
+                && download.is_held(&scratch.response_out)
+            {
+                // Nobody is waited for but the time.
+                deadline = None;
+                let resumes = pace.resumes(download.bytes, now);
+                if !client.expired(end.min(resumes), context) {
+                    return Poll::Pending;
+                }
+                if now >= end {
+                    return Poll::Ready(Ended::TooLong);
+                }
+                continue;
+            }
+            let deadline = end.min(*deadline.get_or_insert(now + idle));
+            if !client.expired(deadline, context) {
+                return Poll::Pending;
+            }
+            return Poll::Ready(match download.waits_for_client(&scratch.response_out) {
+                true => Ended::ClientFailed,
+                false if now >= end => Ended::TooLong,
+                false => Ended::EndpointFailed,
+            });
         }
-        let now = client.worker.now();
-        if progress > 0 {
-            pick.byte_seen(now);
-            deadline = None;
-        }
-        let deadline = end.min(*deadline.get_or_insert(now + idle));
-        if !client.expired(deadline, context) {
-            return Poll::Pending;
-        }
-        Poll::Ready(match download.waits_for_client(&scratch.response_out) {
-            true => Ended::ClientFailed,
-            false if now >= end => Ended::TooLong,
-            false => Ended::EndpointFailed,
-        })
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! Bytes both ways after a switch of protocols (RFC 9110 7.8), until one side has enough.
 
 use crate::conn::{Client, ClientStream};
+use crate::filter::Slot;
 use crate::upstream::EndpointStream;
 use crate::worker::{BUFFER_LEN, Buffer, ScratchPool};
 use std::future::poll_fn;
@@ -17,6 +18,8 @@ pub(crate) struct Tunnel {
     endpoint: EndpointStream,
     up: Way,
     down: Way,
+    /// Its places among the requests under way.
+    slots: Vec<Slot>,
 }
 
 /// One direction.
@@ -59,7 +62,13 @@ impl Tunnel {
             endpoint,
             up: way(up),
             down: way(down),
+            slots: Vec::new(),
         }
+    }
+
+    /// Keeps the places of its request until it ends.
+    pub(crate) fn hold(&mut self, slots: Vec<Slot>) {
+        self.slots = slots;
     }
 
     /// Moves bytes until the endpoint ends, either connection breaks, or neither sent any for `body_idle`.

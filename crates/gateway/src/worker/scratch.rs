@@ -22,6 +22,8 @@ pub(crate) struct Scratch {
     pub(crate) response_out: Vec<u8>,
     /// Header lines for whatever answer the client will see.
     pub(crate) answer_lines: Vec<u8>,
+    /// The body that a rule gives the gateway's own answer.
+    pub(crate) answer_body: Vec<u8>,
     /// Endpoints tried for this request.
     pub(crate) tried: Vec<EndpointId>,
     /// Attempts under way; empty between requests.
@@ -55,6 +57,7 @@ impl ScratchPool {
                 response: ResponseHead::default(),
                 response_out: Vec::new(),
                 answer_lines: Vec::new(),
+                answer_body: Vec::new(),
                 tried: Vec::new(),
                 attempts: Vec::new(),
             }),

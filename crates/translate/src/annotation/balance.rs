@@ -128,7 +128,7 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 const VARIABLES: &str = "$request_uri, $uri, $args, $host, $remote_addr, $scheme, $request_method, $http_NAME, $arg_NAME and \
                          $cookie_NAME";
 
-fn key_parts(text: &str) -> Result<Vec<KeyPart>, String> {
+pub(super) fn key_parts(text: &str) -> Result<Vec<KeyPart>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {

@@ -30,6 +30,7 @@ impl Reader<'_> {
         self.headers_and_host(filters);
         filters.cors = self.cors();
         self.limits(filters);
+        self.limits_of_use(filters);
         self.answers(filters);
         self.guards(annotations);
         annotations.paths = self.paths();
@@ -246,7 +247,7 @@ fn conditions(text: &str) -> Result<Conditions, String> {
     Ok(found)
 }
 
-fn url(text: &str) -> Result<String, String> {
+pub(super) fn url(text: &str) -> Result<String, String> {
     let web = text.starts_with("http://") || text.starts_with("https://");
     if !web || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("it must be a URL that begins with http:// or https://".to_owned());

@@ -1,11 +1,10 @@
-//! Annotations about who may ask, and how often.
+//! Annotations about who may ask.
 
 use super::value::Closed;
-use super::{Annotations, Feature, Reader, value};
+use super::{Annotations, Feature, Reader};
 use crate::Reason;
 use crate::diagnostic::quote;
-use std::time::Duration;
-use tidegate_model::{Access, BasicAuth, LimitBy, RateLimit, Satisfy};
+use tidegate_model::{Access, BasicAuth, Satisfy};
 
 /// What is said about name and password.
 pub(crate) struct PasswordSpec {
@@ -36,7 +35,6 @@ impl Reader<'_> {
     /// Reads all that guards the routes into `annotations`.
     pub(super) fn guards(&mut self, annotations: &mut Annotations) {
         let filters = &mut annotations.filters;
-        filters.rate_limit = self.rate_limits();
         filters.satisfy = self.satisfy();
         let own = self.lists(
             [Feature::Allowlist, Feature::Whitelist],
@@ -133,38 +131,5 @@ impl Reader<'_> {
                 false => Err("it must be visible ASCII and at most 256 characters".to_owned()),
             }
         })
-    }
-
-    /// In the order in which they count: those of a client by the minute and by the second, then that of the route.
-    fn rate_limits(&mut self) -> Vec<RateLimit> {
-        let minute = self.number(Feature::LimitRpm, 1..=10_000_000);
-        let second = self.number(Feature::LimitRps, 1..=10_000_000);
-        let burst = self.number(Feature::LimitBurst, 1..=1000).unwrap_or(5);
-        let exempt = self.value(Feature::LimitAllowlist, value::ranges);
-        let exempt = exempt.or_else(|| self.value(Feature::LimitWhitelist, value::ranges));
-        let exempt = exempt.unwrap_or_default();
-        let limit = |requests: u32, seconds, burst| RateLimit {
-            requests,
-            per: Duration::from_secs(seconds),
-            burst: requests.saturating_mul(burst),
-            by: LimitBy::Client,
-            status: 503,
-            exempt: exempt.clone(),
-        };
-        let mut limits = Vec::new();
-        limits.extend(minute.map(|requests| limit(requests, 60, burst)));
-        limits.extend(second.map(|requests| limit(requests, 1, burst)));
-        let minute = self.number(Feature::RouteLimitRpm, 1..=1_000_000_000);
-        let second = self.number(Feature::RouteLimitRps, 1..=1_000_000_000);
-        let burst = self.number(Feature::RouteLimitBurst, 1..=1_000_000);
-        // The original reads the first of the two.
-        let route = minute.map(|n| (n, 60)).or(second.map(|n| (n, 1)));
-        limits.extend(route.map(|(requests, seconds)| RateLimit {
-            by: LimitBy::Route,
-            status: 429,
-            exempt: Vec::new(),
-            ..limit(requests, seconds, burst.unwrap_or(5))
-        }));
-        limits
     }
 }

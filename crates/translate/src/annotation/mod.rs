@@ -9,6 +9,7 @@ mod filters;
 mod guards;
 mod hosts;
 mod kind;
+mod limits;
 mod matching;
 pub(crate) mod table;
 mod value;
@@ -77,6 +78,11 @@ pub(crate) enum Feature {
     CanaryByQueryValue,
     CanaryWeight,
     CanaryWeightTotal,
+    ConcurrencyLimit,
+    ConcurrencyLimitBody,
+    ConcurrencyLimitBodyType,
+    ConcurrencyLimitCode,
+    ConcurrencyLimitRedirect,
     ConnectTimeout,
     CookieChangeOnFailure,
     CookieConditionalSameSite,
@@ -103,16 +109,28 @@ pub(crate) enum Feature {
     ExactHeader,
     ExactPseudo,
     ExactQuery,
+    FleetLimit,
+    FleetLimitBody,
+    FleetLimitBodyType,
+    FleetLimitCode,
+    FleetLimitRedirect,
     ForceSslRedirect,
     ForwardedPrefix,
     FromToWww,
     FullPathRegex,
+    GlobalLimit,
+    GlobalLimitIgnored,
+    GlobalLimitKey,
+    GlobalLimitWindow,
     HashBy,
     HashSubset,
     HashSubsetSize,
     IgnorePathCase,
     LimitAllowlist,
     LimitBurst,
+    LimitConnections,
+    LimitRate,
+    LimitRateAfter,
     LimitRpm,
     LimitRps,
     LimitWhitelist,

@@ -125,6 +125,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A time up to a day, as ingress-nginx takes a window: a number with `s`, `m` or `h`.
+pub(super) fn window(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let read = |(unit, seconds): &(&str, u64)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(*seconds)
+    };
+    match units.iter().find_map(read) {
+        Some(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err("it must be a number with s, m or h, such as 1m, up to 24h".to_owned()),
+    }
+}
+
 /// Up to a day, also written with the unit: `30`, `30s`.
 fn whole_seconds(text: &str) -> Option<Duration> {
     let number = text.strip_suffix('s').unwrap_or(text).parse::<u32>().ok();

@@ -152,37 +152,40 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::RouteLimitBurst);
         "rate-limit", Own, Ingress, Integer(1, 1_000_000_000), "",
             "Requests a second of all gateways together", "所有网关合计每秒的请求数",
-            NotYet;
+            ~ "Each gateway lets its even part through, and at least one", "每个网关放行其平均份额，且至少一个",
+            Works(Feature::FleetLimit);
         "rate-limit-fallback-custom-response-code", Own, Ingress, Code, "429",
             "Status above the limit", "超限时的状态码",
-            NotYet;
+            Works(Feature::FleetLimitCode);
         "rate-limit-fallback-custom-response-body-type", Own, Ingress, OneOf(&["text", "json"]), "text",
             "Type of the body above the limit", "超限时响应体的类型",
-            NotYet;
+            Works(Feature::FleetLimitBodyType);
         "rate-limit-fallback-custom-response-body", Own, Ingress, Text, "",
             "Body above the limit", "超限时的响应体",
-            NotYet;
+            Works(Feature::FleetLimitBody);
         "rate-limit-fallback-redirect-url", Own, Ingress, Url, "",
             "Redirect above the limit", "超限时转到的地址",
-            NotYet;
+            Works(Feature::FleetLimitRedirect);
         "concurrency-limit", Own, Ingress, Integer(1, 1_000_000_000), "",
             "Most requests in flight", "同时处理的最大请求数",
-            NotYet;
+            ~ "Each gateway lets its even part through, and at least one", "每个网关放行其平均份额，且至少一个",
+            Works(Feature::ConcurrencyLimit);
         "concurrency-limit-fallback-custom-response-code", Own, Ingress, Code, "429",
             "Status above the limit", "超限时的状态码",
-            NotYet;
+            Works(Feature::ConcurrencyLimitCode);
         "concurrency-limit-fallback-custom-response-body-type", Own, Ingress, OneOf(&["text", "json"]), "text",
             "Type of the body above the limit", "超限时响应体的类型",
-            NotYet;
+            Works(Feature::ConcurrencyLimitBodyType);
         "concurrency-limit-fallback-custom-response-body", Own, Ingress, Text, "",
             "Body above the limit", "超限时的响应体",
-            NotYet;
+            Works(Feature::ConcurrencyLimitBody);
         "concurrency-limit-fallback-redirect-url", Own, Ingress, Url, "",
             "Redirect above the limit", "超限时转到的地址",
-            NotYet;
+            Works(Feature::ConcurrencyLimitRedirect);
         "limit-connections", Both, Ingress, Integer(0, 1_000_000_000), "",
             "Most connections from one address; 503 above", "单个地址的最大连接数，超过则 503",
-            NotYet;
+            ~ "Requests under way are counted, not idle connections", "计的是处理中的请求，而非空闲连接",
+            Works(Feature::LimitConnections);
         "limit-rps", Both, Ingress, Integer(0, 1_000_000_000), "",
             "Requests a second from one address; 503 above", "单个地址每秒的请求数，超过则 503",
             Works(Feature::LimitRps);
@@ -194,10 +197,10 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::LimitBurst);
         "limit-rate", Both, Ingress, Integer(0, 1_000_000_000), "0",
             "Kilobytes a second of one answer", "单个响应每秒的千字节数",
-            NotYet;
+            Works(Feature::LimitRate);
         "limit-rate-after", Both, Ingress, Integer(0, 1_000_000_000), "0",
             "Kilobytes before `limit-rate` begins", "发送多少千字节后 `limit-rate` 才开始",
-            NotYet;
+            Works(Feature::LimitRateAfter);
         "limit-whitelist", Both, Ingress, Ranges, "",
             "Addresses without limits", "不受限制的地址",
             Works(Feature::LimitWhitelist);
@@ -206,16 +209,17 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::LimitAllowlist);
         "global-rate-limit", Both, Ingress, Integer(0, 1_000_000_000), "",
             "Requests in a window over all gateways; 429 above", "所有网关在一个窗口内的请求数，超过则 429",
-            NotYet;
+            ~ "Each gateway lets its even part through; no memcached is needed", "每个网关放行其平均份额；不需要 memcached",
+            Works(Feature::GlobalLimit);
         "global-rate-limit-window", Both, Ingress, Text, "",
             "The window, such as `1m`", "窗口，如 `1m`",
-            NotYet;
+            Works(Feature::GlobalLimitWindow);
         "global-rate-limit-key", Both, Ingress, Text, "$remote_addr",
             "What is counted apart", "按什么分别计数",
-            NotYet;
+            Works(Feature::GlobalLimitKey);
         "global-rate-limit-ignored-cidrs", Both, Ingress, Ranges, "",
             "Addresses that are not counted", "不计数的地址",
-            NotYet;
+            Works(Feature::GlobalLimitIgnored);
         "proxy-body-size", Both, Ingress, Size, "",
             "Largest request body; 413 above, 0 for none; no limit without it, 1m in ingress-nginx",
             "最大请求体，超过则 413，0 表示不限；不写则不限，ingress-nginx 为 1m",
