@@ -1,6 +1,8 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
-use crate::{AnswerRewrite, BasicAuth, Cidr, ConcurrencyLimit, PathMatch, RateLimit, Satisfy};
+use crate::{
+    AnswerRewrite, BackendId, BasicAuth, Cidr, ConcurrencyLimit, PathMatch, RateLimit, Satisfy,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -45,6 +47,9 @@ pub struct Filters {
     /// What the backend's answer says about hosts and paths.
     #[serde(skip_serializing_if = "is_default")]
     pub answer: AnswerRewrite,
+    /// Answers that another backend gives instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_pages: Option<ErrorPages>,
     /// `Location` of the route's own redirects to a path has no scheme and host (RFC 9110 10.2.2).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub relative_redirects: bool,
@@ -146,6 +151,24 @@ pub struct Header {
     pub value: String,
 }
 
+/// Errors are told by another backend: it is asked for `/` of the same host, once, by GET (or HEAD, if that was the
+/// request), and what it answers is passed on, with its status. Without an answer of it the client gets the status
+/// that was to be replaced, and no body.
+///
+/// It is told in headers what to answer: `X-Code` is the status, `X-Format` the Accept of the request, `X-Original-URI` what was
+/// asked for; what the client says in these is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorPages {
+    /// From 400 to 599: answers of endpoints, and the gateway's own when no endpoint gives one.
+    pub statuses: Vec<u16>,
+    /// Who is asked.
+    pub backend: BackendId,
+    /// Further headers, in place of what the client says in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+}
+
 /// How fast the body of one answer is sent, in bytes of the body. After a switch to WebSocket nothing is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -222,6 +245,11 @@ impl Filters {
         is_default(self)
     }
 
+    /// The backends that they name.
+    pub fn backends(&self) -> impl Iterator<Item = &BackendId> {
+        self.error_pages.iter().map(|pages| &pages.backend)
+    }
+
     /// The first field that cannot be served on a route for `path`, with the reason.
     ///
     /// # Errors
@@ -271,6 +299,11 @@ impl Filters {
         self.answer
             .validate()
             .or_else(|(field, reason)| refuse(&format!("answer.{field}"), reason))?;
+        if let Some(pages) = &self.error_pages {
+            pages
+                .validate()
+                .or_else(|(field, reason)| refuse(&format!("error_pages.{field}"), reason))?;
+        }
         if self.pace.is_some_and(|pace| pace.bytes_per_second == 0) {
             let reason = "it must be more than zero";
             return refuse("pace.bytes_per_second", reason.to_owned());
@@ -285,6 +318,21 @@ impl Filters {
                 "it must be longer than zero".to_owned(),
             )
         })
+    }
+}
+
+impl ErrorPages {
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        if let Some(status) = self.statuses.iter().find(|s| !(400..=599).contains(*s)) {
+            return Err(("statuses", format!("{status} is no error")));
+        }
+        let edits = HeaderEdits {
+            set: self.headers.clone(),
+            ..HeaderEdits::default()
+        };
+        edits
+            .validate(&REQUEST_OWN)
+            .map_err(|reason| ("headers", reason))
     }
 }
 

@@ -51,7 +51,7 @@ pub use balance::{
 pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};
 pub use filter::{
-    Access, Cors, Filters, Header, HeaderEdits, Pace, PathRewrite, Rewrite, RouteRetry,
+    Access, Cors, ErrorPages, Filters, Header, HeaderEdits, Pace, PathRewrite, Rewrite, RouteRetry,
     RouteTimeouts,
 };
 pub use host::{HostPattern, InvalidHost};

@@ -183,8 +183,12 @@ impl Snapshot {
             .forwards()
             .flat_map(|forward| [Some(&forward.backend), forward.fallback.as_ref()])
             .flatten();
-        match named.find(|id| !self.backends.contains_key(*id)) {
-            Some(id) => refuse("action.forward", format!("there is no backend {id}")),
+        let unknown = |id: &&BackendId| !self.backends.contains_key(*id);
+        if let Some(id) = named.find(unknown) {
+            return refuse("action.forward", format!("there is no backend {id}"));
+        }
+        match route.filters.backends().find(unknown) {
+            Some(id) => refuse("filters", format!("there is no backend {id}")),
             None => Ok(()),
         }
     }

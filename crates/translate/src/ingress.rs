@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Action, BackendId, Balance, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
-    RoutePlacement,
+    Action, BackendId, Balance, ErrorPages, Filters, Forward, Header, HostPattern, PathMatch,
+    PathRewrite, RouteId, RoutePlacement,
 };
 
 /// An Ingress of one of our classes, with its annotations read.
@@ -153,9 +153,45 @@ impl<'a> Mine<'a> {
         );
     }
 
-    /// The filters of a route for `path`.
-    pub(crate) fn filters(&self, path: &PathMatch, diagnostics: &mut Sink) -> Filters {
+    /// Who tells errors of the routes to `backend`.
+    pub(crate) fn error_pages(&self, backend: &IngressBackend) -> Option<ErrorPages> {
+        let (statuses, _) = self.annotations.error_statuses.as_ref()?;
+        let service = backend.service.as_ref();
+        let port = service.and_then(|service| service.port.as_ref());
+        let number = port.and_then(|port| port.number);
+        let port = number
+            .map(|number| number.to_string())
+            .or_else(|| port?.name.clone());
+        let told = [
+            ("X-Namespace", Some(self.object.namespace.clone())),
+            ("X-Ingress-Name", Some(self.object.name.clone())),
+            ("X-Service-Name", service.map(|s| s.name.clone())),
+            ("X-Service-Port", port),
+        ];
+        let header = |(name, value): (&str, Option<String>)| {
+            // What is no name of anything is no header either.
+            let value = value.filter(|v| v.bytes().all(|b| b.is_ascii_graphic()))?;
+            let name = name.to_owned();
+            Some(Header { name, value })
+        };
+        let headers = told.into_iter().filter_map(header).collect();
+        let pages = ErrorPages {
+            statuses: statuses.clone(),
+            backend: self.fallback.clone()?,
+            headers,
+        };
+        Some(pages)
+    }
+
+    /// The filters of a route for `path` to `backend`.
+    pub(crate) fn filters(
+        &self,
+        path: &PathMatch,
+        backend: &IngressBackend,
+        diagnostics: &mut Sink,
+    ) -> Filters {
         let mut filters = self.annotations.filters.clone();
+        filters.error_pages = self.error_pages(backend);
         let Some((key, target)) = &self.annotations.paths.target else {
             return filters;
         };

@@ -6,7 +6,9 @@ use crate::diagnostic::Sink;
 use crate::ingress::{self, Candidate, Mine};
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_model::{Action, Balance, Forward, HostPattern, PathMatch, Route, RouteId, Share};
+use tidegate_model::{
+    Action, Balance, Filters, Forward, HostPattern, PathMatch, Route, RouteId, Share,
+};
 
 /// The routes of all hosts, each with the Ingresses it comes from: a canary by weight shares the route of its main one.
 pub(crate) type Routes = BTreeMap<HostPattern, Vec<(Vec<ObjectRef>, Route)>>;
@@ -80,7 +82,7 @@ impl Table {
             if mine.annotations.closed {
                 self.closed.insert(place.clone());
             }
-            let filters = mine.filters(&candidate.path, diagnostics);
+            let filters = mine.filters(&candidate.path, candidate.backend, diagnostics);
             let mut route = Route {
                 filters,
                 ..Route::new(candidate.id, candidate.path, action)
@@ -268,8 +270,12 @@ impl Table {
         if mine.annotations.unmatched {
             return;
         }
+        let filters = Filters {
+            error_pages: mine.error_pages(backend),
+            ..mine.annotations.filters.clone()
+        };
         let mut route = Route {
-            filters: mine.annotations.filters.clone(),
+            filters,
             ..Route::new(RouteId(id), path, action)
         };
         mine.annotations.conditions.apply(&mut route);

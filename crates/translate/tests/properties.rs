@@ -180,6 +180,8 @@ const FILTERS: &[&str] = &[
     "limit-burst-multiplier",
     "limit-whitelist",
     "limit-connections",
+    "default-backend",
+    "custom-http-errors",
     "limit-rate",
     "limit-rate-after",
     "rate-limit",

@@ -5,7 +5,9 @@ use super::asker::Asker;
 use super::{Client, OwnAnswer};
 use crate::choose::{Claim, aim};
 use crate::filter::{Asked, Facts, Moment, Own, Question, Verdict, write_location};
-use crate::h1::{Edits, Framing, Identity, Line, Refusal, RequestHead, Wanted, write_request};
+use crate::h1::{
+    Edits, Framing, Identity, Line, Method, Refusal, RequestHead, Wanted, write_request,
+};
 use crate::table::{self, ForwardEntry, HeaderLookup, RouteAction, RouteEntry, Table};
 use crate::worker::Scratch;
 use std::borrow::Cow;
@@ -50,6 +52,7 @@ pub(super) fn admit<'t>(
         input,
         request,
         request_out,
+        page_out,
         answer_lines,
         answer_body,
         ..
@@ -130,6 +133,7 @@ pub(super) fn admit<'t>(
         query,
         host: None,
         edits: Edits::NONE,
+        bodiless: None,
     };
     let rewritten;
     if let Some(filters) = filters {
@@ -151,6 +155,22 @@ pub(super) fn admit<'t>(
     };
     request_out.clear();
     write_request(request, buf, wanted, identity, request_out);
+    if let Some(pages) = filters.and_then(|filters| filters.pages.as_deref()) {
+        let wanted = Wanted {
+            path: b"/",
+            query: b"",
+            host: wanted.host,
+            edits: &pages.edits,
+            bodiless: Some(match request.method {
+                Method::Head => "HEAD",
+                Method::Get | Method::Idempotent | Method::Other => "GET",
+            }),
+        };
+        page_out.clear();
+        write_request(request, buf, wanted, identity, page_out);
+        let target = [request.path.of(buf), query];
+        pages.write_request(&facts, target, page_out);
+    }
     Ok(Admitted::To(Destination { entry, to, claim }))
 }
 

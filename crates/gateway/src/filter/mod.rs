@@ -13,14 +13,17 @@ mod answer;
 mod basic;
 mod cors;
 mod limit;
+mod pages;
 mod redirect;
 mod rewrite;
 mod verdict;
 
 pub(crate) use limit::Slot;
+pub(crate) use pages::ErrorPages;
 pub(crate) use redirect::write_location;
 pub(crate) use verdict::{Asked, Question, Verdict};
 
+use crate::choose::BackendState;
 use crate::conn::OwnAnswer;
 use crate::h1::{Edits, Refusal, append_line};
 use crate::table::HeaderLookup;
@@ -29,10 +32,11 @@ use basic::BasicAuth;
 use cors::Cors;
 use limit::{ConcurrencyLimiter, RateLimiter};
 use rewrite::PathRewrite;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_model::{
-    Access, HeaderEdits, Pace, Route, RouteRetry, RouteTimeouts, Satisfy, Settings,
+    Access, BackendId, HeaderEdits, Pace, Route, RouteRetry, RouteTimeouts, Satisfy, Settings,
 };
 use tidegate_runtime::Tick;
 
@@ -59,6 +63,8 @@ pub(crate) struct Filters {
     pub(crate) response: Edits,
     /// What becomes of places in the answer.
     pub(crate) answer: Option<AnswerRewrite>,
+    /// Errors that another backend tells.
+    pub(crate) pages: Option<Box<ErrorPages>>,
     /// The gateway's redirects name no host where they need none.
     pub(crate) relative_redirects: bool,
     /// How fast bodies of answers go.
@@ -90,6 +96,10 @@ pub(crate) struct Facts<'a, H> {
     pub(crate) length: Option<u64>,
 }
 
+/// Filters name a backend that there is not.
+#[derive(Debug)]
+pub(crate) struct UnknownBackend;
+
 /// When a request is looked at, and by how many.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -110,18 +120,31 @@ pub(crate) struct Own<'a> {
 impl Filters {
     /// The filters of a route that passed validation; `None` if it has none. What those `before` have counted and
     /// learned goes on where the rule is the same.
-    pub(crate) fn compile(route: &Route, before: Option<&Self>) -> Option<Box<Self>> {
+    ///
+    /// # Errors
+    /// A backend that they name is not in `backends`; a valid snapshot has none such.
+    pub(crate) fn compile(
+        route: &Route,
+        backends: &HashMap<BackendId, Arc<BackendState>>,
+        before: Option<&Self>,
+    ) -> Result<Option<Box<Self>>, UnknownBackend> {
         let filters = &route.filters;
         if filters.is_empty() {
-            return None;
+            return Ok(None);
         }
+        let backend = |id: &BackendId| backends.get(id).map(Arc::clone).ok_or(UnknownBackend);
+        let pages = match &filters.error_pages {
+            Some(rule) => Some(Box::new(ErrorPages::compile(rule, backend(&rule.backend)?))),
+            None => None,
+        };
         let mut response = compile_edits(&filters.response_headers);
         if filters.cors.is_some() {
             cors::own(&mut response);
         }
         let answer = AnswerRewrite::compile(&filters.answer, &mut response);
-        Some(Box::new(Self {
+        Ok(Some(Box::new(Self {
             answer,
+            pages,
             relative_redirects: filters.relative_redirects,
             https_redirect: filters.https_redirect,
             cors: filters.cors.as_ref().map(Cors::compile),
@@ -153,7 +176,7 @@ impl Filters {
             retry: filters.retry.clone(),
             overrides_settings: filters.timeouts != RouteTimeouts::default()
                 || filters.retry.max.is_some(),
-        }))
+        })))
     }
 
     /// Whether the request may go on; if not, the gateway's answer to it, of which `own` gets what differs. A request that something was asked about is looked at again, with what came

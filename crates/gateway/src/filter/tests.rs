@@ -24,7 +24,12 @@ fn route(path: &str, filters: &str) -> Route {
 }
 
 fn filters(path: &str, text: &str) -> Box<Filters> {
-    Filters::compile(&route(path, text), None).unwrap()
+    compiled(&route(path, text), None)
+}
+
+fn compiled(route: &Route, before: Option<&Filters>) -> Box<Filters> {
+    let compiled = Filters::compile(route, &HashMap::new(), before);
+    compiled.unwrap().unwrap()
 }
 
 fn facts<'a>(
@@ -92,7 +97,8 @@ fn status(verdict: Verdict) -> Option<u16> {
 
 #[test]
 fn a_route_without_filters_has_none() {
-    assert!(Filters::compile(&route("/", "{}"), None).is_none());
+    let none = Filters::compile(&route("/", "{}"), &HashMap::new(), None);
+    assert!(none.unwrap().is_none());
 }
 
 #[test]
@@ -155,7 +161,7 @@ fn paths_are_rewritten_as_the_rule_says() {
     ];
     for (path, rule, from, query, to, expect_query) in cases {
         let route = route(path, &format!("{{ rewrite: {{ path: {rule} }} }}"));
-        let filters = Filters::compile(&route, None).unwrap();
+        let filters = compiled(&route, None);
         let (new, new_query) = filters.rewrite(from, query.as_bytes()).unwrap().unwrap();
         let got = (new.as_str(), std::str::from_utf8(&new_query).unwrap());
         assert_eq!(got, (to, expect_query), "{path} {rule} {from}{query}");
@@ -312,9 +318,9 @@ fn what_was_counted_goes_on_when_routes_change_unless_the_rule_does() {
     };
     let first = filters("/", &limit(1, ""));
     assert_eq!((ask(&first), ask(&first)), (None, Some(429)));
-    let same = Filters::compile(&route("/", &limit(1, ", max_body: 1")), Some(&first)).unwrap();
+    let same = compiled(&route("/", &limit(1, ", max_body: 1")), Some(&first));
     assert_eq!(ask(&same), Some(429));
-    let other = Filters::compile(&route("/", &limit(2, "")), Some(&first)).unwrap();
+    let other = compiled(&route("/", &limit(2, "")), Some(&first));
     assert_eq!(ask(&other), None);
 }
 
@@ -485,7 +491,7 @@ fn places_are_given_back_and_kept_over_a_change_of_routes() {
     };
     assert_eq!((status(&first, 0), status(&first, 1)), (None, None));
     assert_eq!(status(&first, 2), Some(429));
-    let same = Filters::compile(&route("/", &rule(", max_body: 1")), Some(&first)).unwrap();
+    let same = compiled(&route("/", &rule(", max_body: 1")), Some(&first));
     assert_eq!(status(&same, 2), Some(429), "requests are still under way");
     // The place of one that ended is another's.
     assert_eq!(status(&same, 0), None);

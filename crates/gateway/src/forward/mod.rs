@@ -23,7 +23,7 @@ pub(crate) use tunnel::Tunnel;
 
 use crate::choose::Claim;
 use crate::conn::{After, Client, OwnAnswer};
-use crate::filter::Filters;
+use crate::filter::{ErrorPages, Filters};
 use crate::h1::{Asked, Framing, HEAD_MAX, Persistence, Refusal, Version, write_interim};
 use crate::table::ForwardEntry;
 use crate::worker::{Scratch, Worker};
@@ -76,7 +76,7 @@ const HELD_BODY_MAX: usize = 64 * 1024;
 pub(crate) async fn forward(
     client: &mut Client,
     scratch: &mut Scratch,
-    request: Request<'_>,
+    mut request: Request<'_>,
 ) -> After {
     let limits = Limits::of(request.filters, &client.worker);
     let max_body = request.filters.and_then(|filters| filters.max_body);
@@ -113,10 +113,56 @@ pub(crate) async fn forward(
     };
     let mut exchange = Exchange::new(rules, client.worker.now());
     scratch.tried.clear();
+    let mut pages = request.filters.and_then(|filters| filters.pages.as_deref());
+    // What the client is told when nobody tells the error.
+    let mut untold = None;
+    let mut unread = false;
     loop {
-        match next_turn(client, scratch, &mut exchange, &mut upload).await {
+        let event = next_turn(client, scratch, &mut exchange, &mut upload).await;
+        let error = match &event {
+            Event::Head(_) => Some(scratch.response.status),
+            Event::Failed(answer) => Some(answer.status()),
+            Event::Interim(_) | Event::Refused(_) | Event::ClientGone => None,
+        };
+        if let Some(status) = error
+            && let Some(pages) = pages.take_if(|pages| pages.tell(status))
+        {
+            untold = Some(match event {
+                Event::Failed(answer) => answer,
+                _ => OwnAnswer::Bare(status),
+            });
+            if let Event::Head(winner) = event {
+                relay::put_away(client, scratch, winner, &upload);
+            }
+            // What is left of the body is not for whoever tells the error.
+            unread = !upload.is_done();
+            upload = Upload::new(Framing::None, None);
+            request.persistence = match unread {
+                true => Persistence::Close,
+                false => request.persistence,
+            };
+            (request.to, request.claim) = (&pages.to, Claim::Free);
+            ErrorPages::write_status(status, &mut scratch.page_out);
+            std::mem::swap(&mut scratch.request_out, &mut scratch.page_out);
+            let rules = Rules {
+                to: request.to,
+                claim: request.claim,
+                asked: Asked {
+                    method: scratch.request.method.or_get(),
+                    websocket: false,
+                },
+                repeatable: true,
+                ..exchange.rules
+            };
+            exchange = Exchange::new(rules, client.worker.now());
+            scratch.tried.clear();
+            continue;
+        }
+        match event {
             Event::Head(winner) => {
-                return relay::relay(client, scratch, request, winner, upload, limits.end).await;
+                let after =
+                    relay::relay(client, scratch, request, winner, upload, limits.end).await;
+                return linger_unless(!unread, after);
             }
             Event::Interim(at) => {
                 if !pass_interim(client, scratch, at).await {
@@ -125,8 +171,9 @@ pub(crate) async fn forward(
             }
             Event::Failed(answer) => {
                 scratch.attempts.clear();
+                let answer = untold.unwrap_or(answer);
                 // Whether the connection goes on is up to the body.
-                let whole = upload.is_done();
+                let whole = upload.is_done() && !unread;
                 let persistence = match whole {
                     true => request.persistence,
                     false => Persistence::Close,

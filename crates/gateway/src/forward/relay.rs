@@ -6,7 +6,7 @@ use super::upload::{Upload, UploadFailure};
 use super::{Attempt, Request, Tunnel};
 use crate::choose::Pick;
 use crate::conn::{After, Client, OwnAnswer};
-use crate::h1::{ClientSide, Edits, Persistence, write_response, write_switch};
+use crate::h1::{ClientSide, Edits, Persistence, ResponseFraming, write_response, write_switch};
 use crate::health::Outcome;
 use crate::upstream::EndpointStream;
 use crate::worker::{Buffer, Scratch};
@@ -169,6 +169,37 @@ async fn switch(
     let up = std::mem::replace(&mut scratch.input, client.worker.scratch.take_buffer());
     client.tunnel = Some(Tunnel::new(endpoint, up, down));
     After::Tunnel
+}
+
+/// Ends attempt `at`, whose answer is not passed on, and all others. Its connection is kept where nothing of either message
+/// is left on it.
+pub(super) fn put_away(client: &Client, scratch: &mut Scratch, at: usize, upload: &Upload) {
+    let attempt = scratch.attempts.remove(at);
+    give_up_others(client, scratch);
+    let worker = &client.worker;
+    let (now, address) = (worker.now(), attempt.address());
+    let sent = attempt.has_sent() && upload.is_done();
+    let head = &scratch.response;
+    let status = head.status;
+    attempt.pick.finish(Outcome::Answered { status }, now);
+    let Some(received) = attempt.received else {
+        return;
+    };
+    let body = (received.len() - head.length) as u64;
+    let whole = match head.framing {
+        ResponseFraming::None => body == 0,
+        ResponseFraming::Length(length) => body == length,
+        ResponseFraming::Chunked | ResponseFraming::UntilClose => false,
+    };
+    if whole
+        && head.keeps_alive()
+        && sent
+        && let EndpointStream::Plain(stream) = attempt.stream
+    {
+        let jitter = (worker.random() >> 32) as u32;
+        worker.pools.give(address, stream, now, jitter);
+    }
+    worker.scratch.give_buffer(received);
 }
 
 /// Those that let their time pass are judged by it; the rest is simply no longer needed.

@@ -50,6 +50,14 @@ pub(crate) enum Method {
 }
 
 impl Method {
+    /// HEAD for HEAD, GET for all others.
+    pub(crate) fn or_get(self) -> Self {
+        match self {
+            Self::Head => Self::Head,
+            Self::Get | Self::Idempotent | Self::Other => Self::Get,
+        }
+    }
+
     /// Whether the same request may be sent again when its fate is unknown.
     pub(crate) fn is_idempotent(self) -> bool {
         match self {

@@ -48,6 +48,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) host: Option<&'a [u8]>,
     /// Changes of the headers.
     pub(crate) edits: &'a Edits,
+    /// Another method, and no body.
+    pub(crate) bodiless: Option<&'static str>,
 }
 
 /// Appends the head for the backend: the request line, the end-to-end headers with their changes, our own
@@ -60,7 +62,11 @@ pub(crate) fn write_request(
     out: &mut Vec<u8>,
 ) {
     out.reserve(head.length + 256);
-    out.extend_from_slice(head.method_text.of(buf));
+    let own_body = wanted.bodiless.is_none();
+    out.extend_from_slice(match wanted.bodiless {
+        None => head.method_text.of(buf),
+        Some(method) => method.as_bytes(),
+    });
     out.push(b' ');
     out.extend_from_slice(wanted.path);
     out.extend_from_slice(wanted.query);
@@ -75,10 +81,13 @@ pub(crate) fn write_request(
         wanted.edits,
         out,
         |known| match known {
-            Known::ContentLength | Known::Other => true,
+            Known::Other => true,
+            Known::ContentLength => own_body,
             Known::Host => wanted.host.is_none(),
             // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
-            Known::Expect => head.version != Version::Http10 && head.framing != Framing::None,
+            Known::Expect => {
+                own_body && head.version != Version::Http10 && head.framing != Framing::None
+            }
             Known::Connection
             | Known::HopByHop
             | Known::Identity
@@ -86,10 +95,10 @@ pub(crate) fn write_request(
             | Known::Upgrade => false,
         },
     );
-    if matches!(head.framing, Framing::Chunked | Framing::UntilEnd) {
+    if own_body && matches!(head.framing, Framing::Chunked | Framing::UntilEnd) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
-    if head.asks_websocket {
+    if own_body && head.asks_websocket {
         out.extend_from_slice(TO_WEBSOCKET);
     }
     out.extend_from_slice(&wanted.edits.lines);

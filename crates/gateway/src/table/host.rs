@@ -209,7 +209,7 @@ impl RouteEntry {
         Some(Self {
             id: route.id.clone(),
             action,
-            filters: Filters::compile(route, before),
+            filters: Filters::compile(route, backends, before).ok()?,
             conditions: Conditions::new(route),
         })
     }

@@ -16,6 +16,8 @@ pub(crate) struct Scratch {
     pub(crate) request: RequestHead,
     /// Head, and body as far as it is known, for backends; what a further attempt sends again.
     pub(crate) request_out: Vec<u8>,
+    /// The head of the question that is asked when another backend tells errors.
+    pub(crate) page_out: Vec<u8>,
     /// The head of the answer.
     pub(crate) response: ResponseHead,
     /// Head of the answer and framing of its body, for the client.
@@ -54,6 +56,7 @@ impl ScratchPool {
                 input: Buffer::new(),
                 request: RequestHead::default(),
                 request_out: Vec::new(),
+                page_out: Vec::new(),
                 response: ResponseHead::default(),
                 response_out: Vec::new(),
                 answer_lines: Vec::new(),

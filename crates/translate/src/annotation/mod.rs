@@ -100,9 +100,11 @@ pub(crate) enum Feature {
     CorsMaxAge,
     CorsMethods,
     CorsOrigin,
+    CustomHttpErrors,
     DefaultBackend,
     Denylist,
     Destination,
+    DisableInterceptErrors,
     DomainBlacklist,
     DomainWhitelist,
     EnableCors,
@@ -187,6 +189,8 @@ pub(crate) struct Annotations {
     pub(crate) canary: CanaryRole,
     /// Service of `default-backend`; its port is the first one, resolved later. With its key.
     pub(crate) default_backend: Option<(String, String)>,
+    /// Statuses of `custom-http-errors`, with its key.
+    pub(crate) error_statuses: Option<(Vec<u16>, String)>,
     /// Set when something that protects the routes does not work: they answer 503.
     pub(crate) closed: bool,
     /// How requests of its Services are given to endpoints.
@@ -296,6 +300,7 @@ pub(crate) fn read(
     reader.filters(&mut annotations);
     annotations.balance = reader.balance();
     annotations.default_backend = reader.default_backend();
+    annotations.error_statuses = reader.error_statuses();
     match reader.conditions() {
         Ok(conditions) => annotations.conditions = conditions,
         Err(matching::Unreadable) => annotations.unmatched = true,
@@ -421,6 +426,33 @@ impl<'a> Reader<'a> {
             self.refuse(key, value, "it names no label");
         }
         Some((cluster?, key.to_owned()))
+    }
+
+    fn error_statuses(&mut self) -> Option<(Vec<u16>, String)> {
+        let off = self.is_set(Feature::DisableInterceptErrors);
+        let statuses = self.value(Feature::CustomHttpErrors, |text| {
+            let parts = text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty());
+            let status = |part: &str| match part.parse() {
+                Ok(status @ 400..=599) => Ok(status),
+                _ => Err(format!("{part:?} is not a status from 400 to 599")),
+            };
+            parts.map(status).collect::<Result<Vec<u16>, _>>()
+        })?;
+        let (key, value) = self.text(Feature::CustomHttpErrors)?;
+        if off {
+            return None;
+        }
+        if self.found.contains_key(&Feature::DefaultBackend) {
+            return Some((statuses, key.to_owned()));
+        }
+        let text = format!("{} has no effect without default-backend", quote(value));
+        let field = format!("metadata.annotations[{key}]");
+        self.diagnostics
+            .warning(self.object, field, Reason::NoEffect, text);
+        None
     }
 
     fn default_backend(&mut self) -> Option<(String, String)> {

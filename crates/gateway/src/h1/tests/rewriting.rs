@@ -28,6 +28,7 @@ fn rewritten(head: &RequestHead, buf: &[u8]) -> Vec<u8> {
         query: head.query.of(buf),
         host: None,
         edits: Edits::NONE,
+        bodiless: None,
     };
     write_request(head, buf, wanted, IDENTITY, &mut out);
     out

@@ -67,10 +67,11 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::DefaultBackend);
         "custom-http-errors", Both, Ingress, Codes, "",
             "Answers of the backend that `default-backend` serves instead", "后端返回这些状态码时由 `default-backend` 代答",
-            NotYet;
+            ~ "It is asked by GET without the body; answers of guards and limits are not replaced", "以 GET 且不带请求体询问；守卫与限制的应答不被替换",
+            Works(Feature::CustomHttpErrors);
         "disable-proxy-intercept-errors", Both, Ingress, Bool, "false",
             "Takes this Ingress out of `custom-http-errors`", "使本 Ingress 不受 `custom-http-errors` 影响",
-            NotYet;
+            Works(Feature::DisableInterceptErrors);
     },
     group! { "Matching and rewriting", "匹配与重写";
         "use-regex", Both, Ingress, Bool, "false",

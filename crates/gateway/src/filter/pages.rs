@@ -1,0 +1,72 @@
+//! Errors that another backend tells.
+
+use super::Facts;
+use crate::choose::BackendState;
+use crate::h1::{Edits, append_line};
+use crate::table::{ForwardEntry, HeaderLookup};
+use std::sync::Arc;
+use tidegate_model::{ErrorPages as Rule, RoutePlacement};
+
+/// Who tells which errors.
+#[derive(Debug)]
+pub(crate) struct ErrorPages {
+    statuses: Box<[u16]>,
+    /// Who is asked.
+    pub(crate) to: ForwardEntry,
+    /// What it is told beside what differs from request to request.
+    pub(crate) edits: Edits,
+}
+
+impl ErrorPages {
+    pub(super) fn compile(rule: &Rule, backend: Arc<BackendState>) -> Self {
+        let mut edits = Edits::default();
+        for own in ["X-Code", "X-Format", "X-Original-URI"] {
+            edits.drop(own);
+        }
+        for line in &rule.headers {
+            edits.drop(&line.name);
+            edits.append(&line.name, &line.value);
+        }
+        Self {
+            statuses: rule.statuses.clone().into(),
+            to: ForwardEntry {
+                backend,
+                placement: RoutePlacement::Policy,
+                fallback: None,
+            },
+            edits,
+        }
+    }
+
+    /// Whether answers of this status are told by it.
+    pub(crate) fn tell(&self, status: u16) -> bool {
+        self.statuses.contains(&status)
+    }
+
+    /// Adds to the head of a question, which must be complete, what the client asked for.
+    pub(crate) fn write_request<H: HeaderLookup>(
+        &self,
+        facts: &Facts<'_, H>,
+        target: [&[u8]; 2],
+        head: &mut Vec<u8>,
+    ) {
+        reopen(head);
+        let format = facts.headers.value("accept").unwrap_or_default();
+        append_line(head, "X-Format", format);
+        append_line(head, "X-Original-URI", &target.concat());
+        head.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds the status that is to be told.
+    pub(crate) fn write_status(status: u16, head: &mut Vec<u8>) {
+        reopen(head);
+        append_line(head, "X-Code", status.to_string().as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Takes the empty line that ends a head away.
+fn reopen(head: &mut Vec<u8>) {
+    debug_assert!(head.ends_with(b"\r\n\r\n"));
+    head.truncate(head.len() - 2);
+}
