@@ -16,8 +16,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Changes that come within this time are decided on together.
-const COALESCE: Duration = Duration::from_millis(2);
+/// Passes are at least so far apart: a change after a pause is decided on at once, those that come together with it, together.
+const APART: Duration = Duration::from_millis(2);
 /// After the start, members that were never seen are waited for so long before the first publication.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -117,6 +117,7 @@ async fn steer(
     let mut restoring: Option<tokio::task::JoinHandle<()>> = None;
     let mut translator = Translator::default();
     let mut gateways = gateways::follow(config.publisher.receivers(), shutdown.child_token());
+    let mut rested = Instant::now();
     loop {
         let published_once = decided.borrow().is_some();
         tokio::select! {
@@ -128,7 +129,7 @@ async fn steer(
             // Whatever event was missed, the next look is at most so far away.
             () = tokio::time::sleep(Duration::from_secs(30)) => {}
         }
-        tokio::time::sleep(COALESCE).await;
+        tokio::time::sleep_until(rested).await;
         // Unknown is not absent: nothing is published from half a view.
         if !objects.synced() {
             continue;
@@ -169,5 +170,6 @@ async fn steer(
             news
         });
         config.ready.cancel();
+        rested = Instant::now() + APART;
     }
 }

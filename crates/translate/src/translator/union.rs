@@ -77,10 +77,17 @@ impl Union {
         diagnostics: diagnostic::Sink,
     ) -> Translation {
         let policies = context.policies.finish(&diagnostics);
-        let mut diagnostics = diagnostics.finish();
-        diagnostics.extend(self.diagnostics.keys().cloned());
-        diagnostics.sort();
-        diagnostics.dedup();
+        // Both are sorted, and there may be thousands in the union.
+        let mut others = diagnostics.finish().into_iter().peekable();
+        let mut diagnostics = Vec::with_capacity(self.diagnostics.len() + others.len());
+        for known in self.diagnostics.keys() {
+            while let Some(before) = others.next_if(|other| other < known) {
+                diagnostics.push(before);
+            }
+            others.next_if_eq(known);
+            diagnostics.push(Arc::clone(known));
+        }
+        diagnostics.extend(others);
         let mut snapshot = self.snapshot.clone();
         snapshot.settings = context.classes.settings;
         Translation {
