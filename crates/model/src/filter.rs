@@ -1,7 +1,8 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
 use crate::{
-    AnswerRewrite, BackendId, BasicAuth, Cidr, ConcurrencyLimit, PathMatch, RateLimit, Satisfy,
+    AnswerRewrite, BackendId, BasicAuth, Cidr, ConcurrencyLimit, ExternalAuth, PathMatch,
+    RateLimit, Satisfy,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -29,7 +30,10 @@ pub struct Filters {
     /// Name and password are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuth>,
-    /// Whether `access` and `basic_auth` must both let a request in, or one of them.
+    /// Another service is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_auth: Option<ExternalAuth>,
+    /// Whether `access`, `basic_auth` and `external_auth` must all let a request in, or one of them.
     #[serde(skip_serializing_if = "is_default")]
     pub satisfy: Satisfy,
     /// A larger body of a request is answered 413; in bytes.
@@ -245,9 +249,16 @@ impl Filters {
         is_default(self)
     }
 
+    /// The backend that is asked who may ask.
+    pub fn external_auth_backend(&self) -> Option<&BackendId> {
+        self.external_auth.as_ref()?.backend()
+    }
+
     /// The backends that they name.
     pub fn backends(&self) -> impl Iterator<Item = &BackendId> {
-        self.error_pages.iter().map(|pages| &pages.backend)
+        let external = self.external_auth_backend();
+        let pages = self.error_pages.iter().map(|pages| &pages.backend);
+        external.into_iter().chain(pages)
     }
 
     /// The first field that cannot be served on a route for `path`, with the reason.
@@ -275,6 +286,11 @@ impl Filters {
             basic
                 .validate()
                 .map_err(|(field, reason)| (format!("basic_auth.{field}"), reason))?;
+        }
+        if let Some(external) = &self.external_auth {
+            external
+                .validate()
+                .map_err(|(field, reason)| (format!("external_auth.{field}"), reason))?;
         }
         if let Some(rewrite) = &self.rewrite.path {
             rewrite
@@ -407,7 +423,7 @@ impl PathRewrite {
 }
 
 /// Headers of a request that the gateway writes itself.
-const REQUEST_OWN: [&str; 5] = [
+pub(crate) const REQUEST_OWN: [&str; 5] = [
     "host",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -429,7 +445,7 @@ const FRAMING: [&str; 9] = [
 ];
 
 impl HeaderEdits {
-    fn validate(&self, own: &[&str]) -> Result<(), String> {
+    pub(crate) fn validate(&self, own: &[&str]) -> Result<(), String> {
         let lines = self.set.iter().chain(&self.add);
         let names = lines.clone().map(|line| &line.name).chain(&self.remove);
         for name in names {

@@ -17,6 +17,8 @@ pub enum KeyPart {
     Query,
     /// The host that was asked for, without port.
     Host,
+    /// The same as it was sent, with its port.
+    Authority,
     /// The client's address.
     ClientAddress,
     /// `http` or `https`.
@@ -39,6 +41,14 @@ pub(crate) fn validate(parts: &[KeyPart]) -> Result<(), String> {
     if parts.iter().all(|part| matches!(part, KeyPart::Text(_))) {
         return Err("it needs a part that differs between requests".to_owned());
     }
+    validate_names(parts)
+}
+
+/// Whether requests can have what these parts name.
+///
+/// # Errors
+/// Which they cannot.
+pub(crate) fn validate_names(parts: &[KeyPart]) -> Result<(), String> {
     let impossible = |part: &&KeyPart| match part {
         KeyPart::Header(name) => !is_token(name) || name.bytes().any(|b| b.is_ascii_uppercase()),
         KeyPart::Cookie(name) => !is_token(name),
@@ -48,6 +58,7 @@ pub(crate) fn validate(parts: &[KeyPart]) -> Result<(), String> {
         | KeyPart::Path
         | KeyPart::Query
         | KeyPart::Host
+        | KeyPart::Authority
         | KeyPart::ClientAddress
         | KeyPart::Scheme
         | KeyPart::Method => false,

@@ -24,6 +24,7 @@ mod balance;
 mod changes;
 mod cidr;
 mod duration;
+mod external;
 mod filter;
 mod host;
 mod ids;
@@ -50,6 +51,7 @@ pub use balance::{
 };
 pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};
+pub use external::{AuthTarget, ExternalAuth};
 pub use filter::{
     Access, Cors, ErrorPages, Filters, Header, HeaderEdits, Pace, PathRewrite, Rewrite, RouteRetry,
     RouteTimeouts,

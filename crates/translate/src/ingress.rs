@@ -1,6 +1,6 @@
 //! One Ingress: its rules as candidates for routes.
 
-use crate::annotation::{self, Annotations};
+use crate::annotation::{self, Annotations, ExternalSpec};
 use crate::backend::{Backends, Resolved, ServiceRef};
 use crate::class::{Class, Classes};
 use crate::diagnostic::{Sink, quote};
@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Action, BackendId, Balance, ErrorPages, Filters, Forward, Header, HostPattern, PathMatch,
-    PathRewrite, RouteId, RoutePlacement,
+    Action, AuthTarget, BackendId, Balance, ErrorPages, Filters, Forward, Header, HostPattern,
+    PathMatch, PathRewrite, RouteId, RoutePlacement,
 };
 
 /// An Ingress of one of our classes, with its annotations read.
@@ -96,6 +96,7 @@ impl<'a> Mine<'a> {
         mine.placement = mine.pinned(backends, diagnostics);
         mine.redirect_to_https(diagnostics);
         mine.fallback = mine.fallback(backends, diagnostics);
+        mine.ask_outside(backends, diagnostics);
         mine
     }
 
@@ -181,6 +182,48 @@ impl<'a> Mine<'a> {
             headers,
         };
         Some(pages)
+    }
+
+    /// `auth-url`, whose Service is looked up now: one that cannot be asked closes the routes.
+    fn ask_outside(&mut self, backends: &mut Backends<'_>, diagnostics: &mut Sink) {
+        let Some(ExternalSpec {
+            url: (url, key),
+            service,
+            mut auth,
+        }) = self.annotations.external.take()
+        else {
+            return;
+        };
+        if let Some((namespace, name, port)) = service {
+            let service = ServiceRef {
+                namespace,
+                name,
+                port: PortRef::Number(port),
+            };
+            let found = backends.resolve(self.class, &self.object, &service, &Balance::default());
+            match (found, auth.to) {
+                (
+                    Resolved::Backend { id, .. },
+                    AuthTarget::Own {
+                        host: Some(host), ..
+                    },
+                ) => auth.to = AuthTarget::Backend { id, host },
+                _ => {
+                    self.annotations.closed = true;
+                    let text = format!(
+                        "{} cannot be asked: no attached cluster has a Service {} with port {port} in namespace {}; the \
+                         routes of this Ingress answer 503 rather than being open",
+                        quote(&url),
+                        quote(&service.name),
+                        quote(&service.namespace)
+                    );
+                    let field = format!("metadata.annotations[{key}]");
+                    diagnostics.error(&self.object, field, Reason::Unprotected, text);
+                    return;
+                }
+            }
+        }
+        self.annotations.filters.external_auth = Some(auth);
     }
 
     /// The filters of a route for `path` to `backend`.

@@ -117,6 +117,7 @@ impl Table {
                     let guards = &mine.annotations.filters;
                     route.filters.access = guards.access.clone();
                     route.filters.basic_auth = guards.basic_auth.clone();
+                    route.filters.external_auth = guards.external_auth.clone();
                     route.filters.satisfy = guards.satisfy;
                     route.filters.https_redirect = mine.annotations.filters.https_redirect;
                     self.rules.insert(place, (mine.object.clone(), route));

@@ -4,9 +4,12 @@
 use super::asker::Asker;
 use super::{Client, OwnAnswer};
 use crate::choose::{Claim, aim};
-use crate::filter::{Asked, Facts, Moment, Own, Question, Verdict, write_location};
+use crate::filter::{
+    Asked, ExternalQuestion, Facts, Moment, Opinion, Own, PasswordCheck, Question, Verdict,
+    write_location,
+};
 use crate::h1::{
-    Edits, Framing, Identity, Line, Method, Refusal, RequestHead, Wanted, write_request,
+    Edits, Framing, Identity, Line, Method, Refusal, RequestHead, Wanted, add_lines, write_request,
 };
 use crate::table::{self, ForwardEntry, HeaderLookup, RouteAction, RouteEntry, Table};
 use crate::worker::Scratch;
@@ -23,8 +26,10 @@ pub(super) enum Admitted<'t> {
     Nowhere,
     /// Its route answers by itself, with the lines in `answer_lines`.
     Answered(OwnAnswer),
+    /// Look again when this password was checked.
+    Check(PasswordCheck),
     /// Look again when this was asked.
-    Ask(Question),
+    Inquire(ExternalQuestion),
 }
 
 /// Where a request goes.
@@ -99,6 +104,13 @@ pub(super) fn admit<'t>(
             Framing::None | Framing::Chunked | Framing::UntilEnd => None,
         },
     };
+    let own_id = request_id(client);
+    let identity = Identity {
+        chain: &asker.chain,
+        scheme: asker.scheme,
+        host: asker.host.unwrap_or(facts.host),
+        request_id: asker.request_id.unwrap_or(&own_id),
+    };
     let filters = entry.filters.as_deref();
     if let Some(filters) = filters {
         let moment = Moment {
@@ -112,7 +124,21 @@ pub(super) fn admit<'t>(
         match filters.check(&facts, moment, asked, own) {
             Verdict::Pass => {}
             Verdict::Refused(answer) => return Ok(Admitted::Answered(answer)),
-            Verdict::Ask(question) => return Ok(Admitted::Ask(question)),
+            Verdict::Ask(Question::Password(check)) => return Ok(Admitted::Check(check)),
+            Verdict::Ask(Question::External(auth)) => {
+                let wording = auth.wording(&facts);
+                let wanted = Wanted {
+                    path: wording.path,
+                    query: &wording.query,
+                    host: wording.host.map(str::as_bytes),
+                    edits: wording.edits,
+                    bodiless: Some(wording.method),
+                };
+                let mut head = Vec::new();
+                write_request(request, buf, wanted, identity, &mut head);
+                add_lines(&mut head, &auth.lines(&facts));
+                return Ok(Admitted::Inquire(ExternalQuestion { auth, head }));
+            }
         }
     }
     match &entry.action {
@@ -146,15 +172,11 @@ pub(super) fn admit<'t>(
         wanted.host = filters.host.as_deref().map(str::as_bytes);
         wanted.edits = &filters.request;
     }
-    let own_id = request_id(client);
-    let identity = Identity {
-        chain: &asker.chain,
-        scheme: asker.scheme,
-        host: asker.host.unwrap_or(facts.host),
-        request_id: asker.request_id.unwrap_or(&own_id),
-    };
     request_out.clear();
     write_request(request, buf, wanted, identity, request_out);
+    if let Some(Opinion::Granted { request, .. }) = &asked.opinion {
+        add_lines(request_out, request);
+    }
     if let Some(pages) = filters.and_then(|filters| filters.pages.as_deref()) {
         let wanted = Wanted {
             path: b"/",
@@ -175,7 +197,7 @@ pub(super) fn admit<'t>(
 }
 
 /// The form hosts of routes are kept in.
-fn normal_host(host: &str) -> Cow<'_, str> {
+pub(super) fn normal_host(host: &str) -> Cow<'_, str> {
     let host = host.strip_suffix('.').unwrap_or(host);
     match host.bytes().any(|b| b.is_ascii_uppercase()) {
         true => host.to_ascii_lowercase().into(),

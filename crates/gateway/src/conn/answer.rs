@@ -14,6 +14,10 @@ pub(crate) enum OwnAnswer {
     Forbidden,
     /// The client's name and password are missing or wrong.
     Unauthorized,
+    /// Another service does not let the request in: 401 or 403.
+    Denied(u16),
+    /// Another service, which must be asked, gave no usable answer.
+    NoOpinion,
     /// The client asks too much: this status.
     TooMany(u16),
     /// All clients of the route together ask too much: this status.
@@ -45,12 +49,13 @@ impl OwnAnswer {
             | Self::TooMany(status)
             | Self::RouteLimited(status)
             | Self::TooBusy(status)
+            | Self::Denied(status)
             | Self::Given(status) => status,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NoRoute => 404,
             Self::BadGateway => 502,
-            Self::NoConfiguration | Self::NoEndpoint | Self::Exhausted => 503,
+            Self::NoOpinion | Self::NoConfiguration | Self::NoEndpoint | Self::Exhausted => 503,
             Self::Timeout => 504,
         }
     }
@@ -59,6 +64,8 @@ impl OwnAnswer {
         match self {
             Self::Refused(refusal) => refusal.reason(),
             Self::Bare(_) | Self::Given(_) => "",
+            Self::Denied(_) => "the authentication service does not let this request in",
+            Self::NoOpinion => "the authentication service gave no usable answer",
             Self::TooBusy(_) => "too many requests are under way",
             Self::Forbidden => "this client address may not use this route",
             Self::Unauthorized => "this route needs a name and a password",

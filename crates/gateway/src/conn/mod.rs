@@ -13,6 +13,7 @@ mod answer;
 mod asker;
 mod client;
 mod http2;
+mod inquire;
 pub(crate) mod proxy_protocol;
 mod stream;
 
@@ -24,7 +25,7 @@ use crate::filter::Asked;
 use crate::forward;
 use crate::h1::{Persistence, Refusal};
 use crate::worker::Scratch;
-use admit::{Admitted, Destination};
+use admit::{Admitted, Destination, normal_host};
 use client::HeadRead;
 
 /// What becomes of the connection after an answer.
@@ -120,8 +121,11 @@ async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
                 let persistence = persistence(client, scratch);
                 return answer_and_skip(client, scratch, answer, persistence).await;
             }
-            // Apart, so that those who ask nothing do not carry its size.
-            Ok(Admitted::Ask(question)) => Box::pin(question.ask(&mut asked)).await,
+            // Apart, so that those who ask nothing do not carry their size.
+            Ok(Admitted::Check(check)) => asked.password = Some(Box::pin(check.run()).await),
+            Ok(Admitted::Inquire(question)) => {
+                asked.opinion = Some(Box::pin(inquire::inquire(client, &question)).await);
+            }
             Err(refusal) => return refuse(client, scratch, refusal).await,
         }
     };

@@ -124,7 +124,7 @@ impl BasicAuth {
 
 impl PasswordCheck {
     /// Waits for its turn and checks the password.
-    pub(super) async fn run(self) -> Result<(), OwnAnswer> {
+    pub(crate) async fn run(self) -> Result<(), OwnAnswer> {
         let _waiting = Waiting::begin().ok_or(OwnAnswer::Exhausted)?;
         let turn = tokio::time::timeout(PATIENCE, CHECKS.acquire()).await;
         let Ok(Ok(turn)) = turn else {

@@ -1,10 +1,11 @@
 //! Filters: what a route does to its requests and answers beside forwarding them.
 //!
 //! ```text
-//! check:   HTTPS? -> CORS -> address -> limits -> password -> size of the body   may answer by itself
-//! rewrite: path, host, headers of the request                                    while its head is written
-//! answer:  headers of the answer                                                 while its head is written
-//! pace:    how fast its body goes                                                while it is passed on
+//! check:   HTTPS? -> CORS -> address -> limits -> password -> another service -> size of the body
+//!                                                               may answer by itself
+//! rewrite: path, host, headers of the request                   while its head is written
+//! answer:  headers of the answer, or another backend's answer   while its head is written
+//! pace:    how fast its body goes                               while it is passed on
 //! ```
 //!
 //! A route without filters has none of this: [`Filters::compile`] gives `None`.
@@ -12,12 +13,15 @@
 mod answer;
 mod basic;
 mod cors;
+mod external;
 mod limit;
 mod pages;
 mod redirect;
 mod rewrite;
 mod verdict;
 
+pub(crate) use basic::PasswordCheck;
+pub(crate) use external::{ExternalAuth, ExternalQuestion, Opinion};
 pub(crate) use limit::Slot;
 pub(crate) use pages::ErrorPages;
 pub(crate) use redirect::write_location;
@@ -51,6 +55,7 @@ pub(crate) struct Filters {
     /// The same.
     rate: Box<[Arc<RateLimiter>]>,
     basic: Option<Arc<BasicAuth>>,
+    external: Option<Arc<ExternalAuth>>,
     satisfy: Satisfy,
     /// A larger body of a request is refused.
     pub(crate) max_body: Option<u64>,
@@ -137,6 +142,17 @@ impl Filters {
             Some(rule) => Some(Box::new(ErrorPages::compile(rule, backend(&rule.backend)?))),
             None => None,
         };
+        let external = match &filters.external_auth {
+            Some(rule) => {
+                let backend = filters.external_auth_backend().map(backend).transpose()?;
+                Some(Arc::new(ExternalAuth::compile(rule, backend)))
+            }
+            None => None,
+        };
+        let mut request = compile_edits(&filters.request_headers);
+        if let Some(external) = &external {
+            external.claim(&mut request);
+        }
         let mut response = compile_edits(&filters.response_headers);
         if filters.cors.is_some() {
             cors::own(&mut response);
@@ -145,6 +161,7 @@ impl Filters {
         Ok(Some(Box::new(Self {
             answer,
             pages,
+            external,
             relative_redirects: filters.relative_redirects,
             https_redirect: filters.https_redirect,
             cors: filters.cors.as_ref().map(Cors::compile),
@@ -170,7 +187,7 @@ impl Filters {
             max_body: filters.max_body,
             path: PathRewrite::compile(filters.rewrite.path.as_ref(), &route.path),
             host: filters.rewrite.host.as_deref().map(Into::into),
-            request: compile_edits(&filters.request_headers),
+            request,
             response,
             timeouts: filters.timeouts,
             retry: filters.retry.clone(),
@@ -197,7 +214,8 @@ impl Filters {
             return Verdict::Refused(answer);
         }
         let address = self.judge_address(facts.client);
-        if let Some(answer) = address.refuses(self.satisfy, self.basic.is_some()) {
+        let further = self.basic.is_some() || self.external.is_some();
+        if let Some(answer) = address.refuses(self.satisfy, further) {
             return Verdict::Refused(answer);
         }
         // Before the password is looked at, so that limits also hold for those who guess.
@@ -206,15 +224,34 @@ impl Filters {
         {
             return Verdict::Refused(answer);
         }
-        let enough = self.satisfy == Satisfy::Any && address == Address::Listed;
+        let any = self.satisfy == Satisfy::Any;
+        let mut enough = any && address == Address::Listed;
         if let Some(basic) = self.basic.as_ref().filter(|_| !enough) {
             let verdict = match asked.password {
                 Some(result) => result.into(),
                 None => basic.look(facts.headers.value("authorization")),
             };
-            if let Verdict::Refused(OwnAnswer::Unauthorized) = verdict {
-                append_line(own.lines, "WWW-Authenticate", basic.challenge().as_bytes());
+            let other_way = any && self.external.is_some();
+            match verdict {
+                Verdict::Pass => enough = any,
+                Verdict::Refused(_) if other_way => {}
+                Verdict::Refused(answer) => {
+                    if answer == OwnAnswer::Unauthorized {
+                        let challenge = basic.challenge().as_bytes();
+                        append_line(own.lines, "WWW-Authenticate", challenge);
+                    }
+                    return verdict;
+                }
+                Verdict::Ask(_) => return verdict,
             }
+        }
+        if let Some(external) = self.external.as_ref().filter(|_| !enough) {
+            let verdict = match &asked.opinion {
+                Some(opinion) => external.judge(opinion, facts, own),
+                // It would go round and round.
+                None if asked.is_question => Verdict::Refused(OwnAnswer::NoOpinion),
+                None => Verdict::Ask(Question::External(Arc::clone(external))),
+            };
             match verdict {
                 Verdict::Pass => {}
                 Verdict::Refused(_) | Verdict::Ask(_) => return verdict,

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::choose::BackendState;
-use crate::h1::{Edits, append_line};
+use crate::h1::{Edits, add_lines, append_line};
 use crate::table::{ForwardEntry, HeaderLookup};
 use std::sync::Arc;
 use tidegate_model::{ErrorPages as Rule, RoutePlacement};
@@ -50,23 +50,17 @@ impl ErrorPages {
         target: [&[u8]; 2],
         head: &mut Vec<u8>,
     ) {
-        reopen(head);
+        let mut lines = Vec::new();
         let format = facts.headers.value("accept").unwrap_or_default();
-        append_line(head, "X-Format", format);
-        append_line(head, "X-Original-URI", &target.concat());
-        head.extend_from_slice(b"\r\n");
+        append_line(&mut lines, "X-Format", format);
+        append_line(&mut lines, "X-Original-URI", &target.concat());
+        add_lines(head, &lines);
     }
 
     /// Adds the status that is to be told.
     pub(crate) fn write_status(status: u16, head: &mut Vec<u8>) {
-        reopen(head);
-        append_line(head, "X-Code", status.to_string().as_bytes());
-        head.extend_from_slice(b"\r\n");
+        let mut line = Vec::new();
+        append_line(&mut line, "X-Code", status.to_string().as_bytes());
+        add_lines(head, &line);
     }
-}
-
-/// Takes the empty line that ends a head away.
-fn reopen(head: &mut Vec<u8>) {
-    debug_assert!(head.ends_with(b"\r\n\r\n"));
-    head.truncate(head.len() - 2);
 }

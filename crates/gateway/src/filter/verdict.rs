@@ -1,8 +1,9 @@
 //! What filters say about a request, and what has to be asked before they can.
 
-use super::Slot;
 use super::basic::PasswordCheck;
+use super::{ExternalAuth, Opinion, Slot};
 use crate::conn::OwnAnswer;
+use std::sync::Arc;
 
 /// What a filter says about a request.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Question {
     /// Whether a password is the right one.
     Password(PasswordCheck),
+    /// What another service says. Whoever has the request at hand writes the question.
+    External(Arc<ExternalAuth>),
 }
 
 /// What is known about a request from looking at it before.
@@ -30,16 +33,11 @@ pub(crate) struct Asked {
     /// Its places among the requests under way.
     pub(crate) slots: Vec<Slot>,
     /// Whether its password lets it in.
-    pub(super) password: Option<Result<(), OwnAnswer>>,
-}
-
-impl Question {
-    /// Waits for the answer, and notes it.
-    pub(crate) async fn ask(self, asked: &mut Asked) {
-        match self {
-            Self::Password(check) => asked.password = Some(check.run().await),
-        }
-    }
+    pub(crate) password: Option<Result<(), OwnAnswer>>,
+    /// What another service says about it.
+    pub(crate) opinion: Option<Opinion>,
+    /// It is such a question itself.
+    pub(crate) is_question: bool,
 }
 
 impl From<Result<(), OwnAnswer>> for Verdict {

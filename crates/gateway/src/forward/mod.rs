@@ -9,6 +9,7 @@
 //!
 //! All of it is one task that polls its sockets in place: no future, channel or copy for an attempt.
 
+mod ask;
 mod attempt;
 mod download;
 mod exchange;
@@ -18,7 +19,9 @@ mod relay;
 mod tunnel;
 mod upload;
 
+pub(crate) use ask::ask;
 pub(crate) use attempt::Attempt;
+pub(crate) use relay::put_away;
 pub(crate) use tunnel::Tunnel;
 
 use crate::choose::Claim;
@@ -58,6 +61,11 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    const NONE: Self = Self {
+        end: Tick::END,
+        tries_end: Tick::END,
+    };
+
     /// A route that limits nothing does not look at the clock.
     fn of(filters: Option<&Filters>, worker: &Worker) -> Self {
         let from_now =
@@ -132,7 +140,7 @@ pub(crate) async fn forward(
                 _ => OwnAnswer::Bare(status),
             });
             if let Event::Head(winner) = event {
-                relay::put_away(client, scratch, winner, &upload);
+                put_away(&client.worker, scratch, winner, upload.is_done());
             }
             // What is left of the body is not for whoever tells the error.
             unread = !upload.is_done();

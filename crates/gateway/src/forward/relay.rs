@@ -9,7 +9,7 @@ use crate::conn::{After, Client, OwnAnswer};
 use crate::h1::{ClientSide, Edits, Persistence, ResponseFraming, write_response, write_switch};
 use crate::health::Outcome;
 use crate::upstream::EndpointStream;
-use crate::worker::{Buffer, Scratch};
+use crate::worker::{Buffer, Scratch, Worker};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_runtime::Tick;
@@ -35,7 +35,7 @@ pub(super) async fn relay(
     end: Tick,
 ) -> After {
     let winner = scratch.attempts.remove(winner);
-    give_up_others(client, scratch);
+    give_up_others(&client.worker, scratch);
     if !winner.has_sent() {
         // The endpoint answers before it has taken the request; it may want the rest, and until it has that its
         // connection carries no other.
@@ -173,12 +173,11 @@ async fn switch(
 
 /// Ends attempt `at`, whose answer is not passed on, and all others. Its connection is kept where nothing of either message
 /// is left on it.
-pub(super) fn put_away(client: &Client, scratch: &mut Scratch, at: usize, upload: &Upload) {
+pub(crate) fn put_away(worker: &Worker, scratch: &mut Scratch, at: usize, body_sent: bool) {
     let attempt = scratch.attempts.remove(at);
-    give_up_others(client, scratch);
-    let worker = &client.worker;
+    give_up_others(worker, scratch);
     let (now, address) = (worker.now(), attempt.address());
-    let sent = attempt.has_sent() && upload.is_done();
+    let sent = attempt.has_sent() && body_sent;
     let head = &scratch.response;
     let status = head.status;
     attempt.pick.finish(Outcome::Answered { status }, now);
@@ -203,11 +202,11 @@ pub(super) fn put_away(client: &Client, scratch: &mut Scratch, at: usize, upload
 }
 
 /// Those that let their time pass are judged by it; the rest is simply no longer needed.
-fn give_up_others(client: &Client, scratch: &mut Scratch) {
+pub(super) fn give_up_others(worker: &Worker, scratch: &mut Scratch) {
     if scratch.attempts.is_empty() {
         return;
     }
-    let now = client.worker.now();
+    let now = worker.now();
     for loser in scratch.attempts.drain(..) {
         let outcome = match loser.is_late {
             true => Outcome::TimedOut,

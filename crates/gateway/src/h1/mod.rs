@@ -25,7 +25,7 @@ mod rewrite;
 mod trailers;
 
 pub(crate) use body::{BodyDecoder, BodyEncoder};
-pub(crate) use edits::{Edits, append_line};
+pub(crate) use edits::{Edits, add_lines, append_line};
 pub(crate) use lines::{Known, Line};
 pub(crate) use refusal::{BadResponse, Refusal};
 pub(crate) use request::{Framing, Method, RequestHead, Version};

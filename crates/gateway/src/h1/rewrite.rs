@@ -49,7 +49,7 @@ pub(crate) struct Wanted<'a> {
     /// Changes of the headers.
     pub(crate) edits: &'a Edits,
     /// Another method, and no body.
-    pub(crate) bodiless: Option<&'static str>,
+    pub(crate) bodiless: Option<&'a str>,
 }
 
 /// Appends the head for the backend: the request line, the end-to-end headers with their changes, our own

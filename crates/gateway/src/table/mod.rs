@@ -66,6 +66,11 @@ impl Table {
         self.snapshot.generation == Generation(0) && self.hosts.is_empty()
     }
 
+    /// Whether a host, in lower case and without port, is served by this very name.
+    pub(crate) fn serves_by_name(&self, host: &str) -> bool {
+        self.hosts.exact.contains_key(host)
+    }
+
     /// Settings of the whole gateway.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings

@@ -125,10 +125,21 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 }
 
 /// Text with variables as nginx writes them, of which these are known: a key is never made of anything else.
-const VARIABLES: &str = "$request_uri, $uri, $args, $host, $remote_addr, $scheme, $request_method, $http_NAME, $arg_NAME and \
+const VARIABLES: &str = "$request_uri, $escaped_request_uri, $uri, $args, $host, $http_host, $remote_addr, $scheme, $request_method, $http_NAME, $arg_NAME and \
                          $cookie_NAME";
 
 pub(super) fn key_parts(text: &str) -> Result<Vec<KeyPart>, String> {
+    let parts = parts(text)?;
+    if parts.iter().all(|part| matches!(part, KeyPart::Text(_))) {
+        return Err(format!(
+            "it is the same for all requests; it needs one of {VARIABLES}"
+        ));
+    }
+    Ok(parts)
+}
+
+/// Text with variables, or without.
+pub(super) fn parts(text: &str) -> Result<Vec<KeyPart>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -144,17 +155,12 @@ pub(super) fn key_parts(text: &str) -> Result<Vec<KeyPart>, String> {
             None => after.split_at(after.find(|c| !word(c)).unwrap_or(after.len())),
         };
         parts.push(variable(name).ok_or_else(|| {
-            format!("${name} is not a variable that a key can be made of; those are {VARIABLES}")
+            format!("${name} is not a variable that can be used here; those are {VARIABLES}")
         })?);
         rest = left;
     }
     if !rest.is_empty() {
         parts.push(KeyPart::Text(rest.to_owned()));
-    }
-    if parts.iter().all(|part| matches!(part, KeyPart::Text(_))) {
-        return Err(format!(
-            "it is the same for all requests; it needs one of {VARIABLES}"
-        ));
     }
     Ok(parts)
 }
@@ -162,12 +168,13 @@ pub(super) fn key_parts(text: &str) -> Result<Vec<KeyPart>, String> {
 fn variable(name: &str) -> Option<KeyPart> {
     let named = |prefix: &str| name.strip_prefix(prefix).filter(|rest| !rest.is_empty());
     Some(match name {
-        "request_uri" => KeyPart::Uri,
+        "request_uri" | "escaped_request_uri" => KeyPart::Uri,
         "uri" | "document_uri" => KeyPart::Path,
         "args" | "query_string" => KeyPart::Query,
-        "host" | "http_host" => KeyPart::Host,
+        "host" => KeyPart::Host,
+        "http_host" | "best_http_host" => KeyPart::Authority,
         "remote_addr" | "binary_remote_addr" => KeyPart::ClientAddress,
-        "scheme" => KeyPart::Scheme,
+        "scheme" | "pass_access_scheme" => KeyPart::Scheme,
         "request_method" => KeyPart::Method,
         _ => {
             if let Some(header) = named("http_") {

@@ -57,6 +57,10 @@ impl Reader<'_> {
             Ok(password) => annotations.password = password,
             Err(Closed) => annotations.closed = true,
         }
+        match self.external() {
+            Ok(external) => annotations.external = external,
+            Err(Closed) => annotations.closed = true,
+        }
     }
 
     /// Lists of addresses, the first spelling before the second. One that cannot be read closes the routes: who was

@@ -5,6 +5,7 @@ mod balance;
 mod canary;
 mod destination;
 pub mod document;
+mod external;
 mod filters;
 mod guards;
 mod hosts;
@@ -16,6 +17,7 @@ mod value;
 
 pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
 pub(crate) use destination::Destinations;
+pub(crate) use external::ExternalSpec;
 pub(crate) use filters::{Paths, app_root};
 pub(crate) use guards::{HostAccess, PasswordSpec, UsersForm};
 pub(crate) use hosts::{other_www, possible as possible_hosts};
@@ -61,10 +63,17 @@ pub(crate) enum Feature {
     AffinityMode,
     Allowlist,
     AppRoot,
+    AuthAlwaysSetCookie,
+    AuthMethod,
     AuthRealm,
+    AuthRequestRedirect,
+    AuthResponseHeaders,
     AuthSecret,
     AuthSecretType,
+    AuthSignin,
+    AuthSigninParameter,
     AuthType,
+    AuthUrl,
     Blacklist,
     BodySize,
     Canary,
@@ -197,6 +206,8 @@ pub(crate) struct Annotations {
     pub(crate) balance: Balance,
     /// Whose name and password are asked for, until the Secret is looked up.
     pub(crate) password: Option<PasswordSpec>,
+    /// Who is asked, until its Service is looked up.
+    pub(crate) external: Option<ExternalSpec>,
     /// Which addresses may use its hosts.
     pub(crate) host_access: Option<HostAccess>,
     pub(crate) filters: Filters,

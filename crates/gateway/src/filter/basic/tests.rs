@@ -1,5 +1,5 @@
 use super::*;
-use crate::filter::Asked;
+use crate::filter::Question;
 use proptest::prelude::*;
 
 /// Hashes of `secret` that OpenSSL, glibc's crypt and Python made.
@@ -31,11 +31,8 @@ async fn log_in(auth: &Arc<BasicAuth>, header: &str) -> (Result<(), OwnAnswer>, 
     match auth.look(Some(header.as_bytes())) {
         Verdict::Pass => (Ok(()), false),
         Verdict::Refused(answer) => (Err(answer), false),
-        Verdict::Ask(question) => {
-            let mut asked = Asked::default();
-            question.ask(&mut asked).await;
-            (asked.password.unwrap(), true)
-        }
+        Verdict::Ask(Question::Password(check)) => (check.run().await, true),
+        Verdict::Ask(Question::External(_)) => panic!("nobody else is to be asked"),
     }
 }
 

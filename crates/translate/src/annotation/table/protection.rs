@@ -55,25 +55,27 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "External authentication", "外部认证";
         "auth-url", Both, Ingress, Url, "",
             "Service that is asked about each request", "对每个请求询问的服务",
-            Guards;
+            ~ "Services (`http://NAME.NAMESPACE.svc`), or hosts that the gateway serves, `$host` among them; others are not asked, and 503", "Service（`http://NAME.NAMESPACE.svc`）或网关所服务的主机，包括 `$host`；其他的不询问，返回 503",
+            Works(Feature::AuthUrl);
         "auth-method", Both, Ingress, Token, "GET",
             "Method of that question", "询问所用的方法",
-            NotYet;
+            Works(Feature::AuthMethod);
         "auth-signin", Both, Ingress, Url, "",
             "Where a client without a session is sent to", "没有会话的客户端被转到何处",
-            NotYet;
+            Works(Feature::AuthSignin);
         "auth-signin-redirect-param", Both, Ingress, Token, "rd",
             "Query parameter that carries the original URL", "携带原始 URL 的查询参数",
-            NotYet;
+            Works(Feature::AuthSigninParameter);
         "auth-response-headers", Both, Ingress, Names, "",
             "Headers of its answer that the backend gets", "其应答中转给后端的头",
-            NotYet;
+            Works(Feature::AuthResponseHeaders);
         "auth-request-redirect", Both, Ingress, Text, "",
             "Value of `X-Auth-Request-Redirect` in the question", "询问中 `X-Auth-Request-Redirect` 的值",
-            NotYet;
+            Works(Feature::AuthRequestRedirect);
         "auth-always-set-cookie", Both, Ingress, Bool, "false",
             "Passes its cookies on with any status", "无论状态码如何都转发其 cookie",
-            NotYet;
+            ~ "Its cookies are always passed on", "其 cookie 总是转发",
+            Works(Feature::AuthAlwaysSetCookie);
         "auth-cache-key", Both, Ingress, Text, "",
             "Key by which its answers are kept", "缓存其应答的键",
             NotYet;
@@ -82,13 +84,16 @@ pub(super) const GROUPS: &[Group] = &[
             NotYet;
         "auth-keepalive", Both, Ingress, Integer(0, 1_000_000), "0",
             "Most idle connections to it", "到它的最大空闲连接数",
-            NotYet;
+            ~ "Connections to it are kept as to any backend", "到它的连接与到任何后端的一样被保持",
+            Needless;
         "auth-keepalive-requests", Both, Ingress, Integer(0, 1_000_000), "1000",
             "Requests of one connection to it", "到它的一条连接的请求数",
-            NotYet;
+            ~ "Connections to it are kept as to any backend", "到它的连接与到任何后端的一样被保持",
+            Needless;
         "auth-keepalive-timeout", Both, Ingress, Seconds, "60",
             "How long such a connection may idle", "这样的连接可以空闲多久",
-            NotYet;
+            ~ "Connections to it are kept as to any backend", "到它的连接与到任何后端的一样被保持",
+            Needless;
         "auth-keepalive-share-vars", Both, Ingress, Bool, "false",
             "Shares variables between request and question", "请求与询问共享变量",
             ~ "There are no variables", "没有变量",
@@ -98,7 +103,8 @@ pub(super) const GROUPS: &[Group] = &[
             NotYet;
         "enable-global-auth", Both, Ingress, Bool, "true",
             "Whether authentication of the whole gateway counts here", "整个网关的认证是否作用于此处",
-            NotYet;
+            ~ "There is no authentication of the whole gateway", "没有整个网关的认证",
+            Needless;
     },
     group! { "TLS towards clients", "到客户端的 TLS";
         "auth-tls-secret", Both, Domain, Object, "",
