@@ -6,9 +6,7 @@ mod rig;
 use rig::*;
 use std::io::Write;
 use std::net::TcpStream;
-use tidegate_model::{
-    BackendId, ClusterName, Endpoint, ErrorPages, Header, PathRewrite, Route, Snapshot,
-};
+use tidegate_model::{ErrorPages, Header, PathRewrite, Route, Snapshot};
 
 const PAGE: &str =
     "HTTP/1.1 404 Gone fishing\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\npage";
@@ -25,11 +23,7 @@ fn changed(
     change: impl FnOnce(&mut Route),
 ) -> Snapshot {
     let mut content = unprobed(snapshot(&[shop]));
-    let id = BackendId::new("shop", "pages", "80").unwrap();
-    let mut backend = content.backends.values().next().unwrap().clone();
-    let address = pages.address;
-    backend.clusters = [(ClusterName::new("az1").unwrap(), vec![Endpoint { address }])].into();
-    content.backends.insert(id.clone(), backend);
+    let id = beside(&mut content, "shop", "pages", pages);
     let route = &mut first(&mut content.hosts)[0];
     route.filters.error_pages = Some(ErrorPages {
         statuses: statuses.to_vec(),

@@ -6,8 +6,8 @@ mod rig;
 use rig::*;
 use std::time::Duration;
 use tidegate_model::{
-    AuthTarget, BackendId, Cidr, ClusterName, Endpoint, ExternalAuth, HostPattern, KeyPart,
-    PathMatch, Route, RouteId, Satisfy, Snapshot,
+    AuthTarget, BackendId, Cidr, ExternalAuth, HostPattern, KeyPart, PathMatch, Route, RouteId,
+    Satisfy, Snapshot,
 };
 
 const GRANT: &str = "HTTP/1.1 202 Accepted\r\nX-User: anna\r\nSet-Cookie: s=1\r\nX-Other: no\r\nContent-Length: 2\r\n\r\nok";
@@ -32,12 +32,7 @@ fn by_backend() -> ExternalAuth {
 /// The shop, whose requests `judge` is asked about.
 fn guarded(shop: &Backend, judge: &Backend, auth: ExternalAuth) -> Snapshot {
     let mut content = unprobed(snapshot(&[shop]));
-    let mut backend = content.backends.values().next().unwrap().clone();
-    let address = judge.address;
-    let az1 = ClusterName::new("az1").unwrap();
-    backend.clusters = [(az1, vec![Endpoint { address }])].into();
-    let id = BackendId::new("auth", "judge", "80").unwrap();
-    content.backends.insert(id, backend);
+    beside(&mut content, "auth", "judge", judge);
     first(&mut content.hosts)[0].filters.external_auth = Some(auth);
     content
 }

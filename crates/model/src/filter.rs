@@ -1,7 +1,7 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
 use crate::{
-    AnswerRewrite, BackendId, BasicAuth, Cidr, ConcurrencyLimit, ExternalAuth, PathMatch,
+    AnswerRewrite, BackendId, BasicAuth, Cidr, ConcurrencyLimit, ExternalAuth, Mirror, PathMatch,
     RateLimit, Satisfy,
 };
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ pub struct Filters {
     /// Answers that another backend gives instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_pages: Option<ErrorPages>,
+    /// Requests are copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// `Location` of the route's own redirects to a path has no scheme and host (RFC 9110 10.2.2).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub relative_redirects: bool,
@@ -258,7 +261,8 @@ impl Filters {
     pub fn backends(&self) -> impl Iterator<Item = &BackendId> {
         let external = self.external_auth_backend();
         let pages = self.error_pages.iter().map(|pages| &pages.backend);
-        external.into_iter().chain(pages)
+        let mirror = self.mirror.iter().map(|mirror| &mirror.backend);
+        external.into_iter().chain(pages).chain(mirror)
     }
 
     /// The first field that cannot be served on a route for `path`, with the reason.
@@ -319,6 +323,11 @@ impl Filters {
             pages
                 .validate()
                 .or_else(|(field, reason)| refuse(&format!("error_pages.{field}"), reason))?;
+        }
+        if let Some(mirror) = &self.mirror {
+            mirror
+                .validate()
+                .or_else(|(field, reason)| refuse(&format!("mirror.{field}"), reason))?;
         }
         if self.pace.is_some_and(|pace| pace.bytes_per_second == 0) {
             let reason = "it must be more than zero";

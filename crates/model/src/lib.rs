@@ -30,6 +30,7 @@ mod host;
 mod ids;
 mod key;
 mod limit;
+mod mirror;
 mod path;
 mod pattern;
 mod route;
@@ -60,6 +61,7 @@ pub use host::{HostPattern, InvalidHost};
 pub use ids::{BackendId, ClusterName, Generation, InvalidName, RouteId};
 pub use key::KeyPart;
 pub use limit::{ConcurrencyLimit, LimitBy, LimitOf, OverLimit, RateLimit};
+pub use mirror::Mirror;
 pub use path::{InvalidPath, PathMatch, normalise_path};
 pub use pattern::{InvalidPattern, Pattern};
 pub use route::{

@@ -1,6 +1,6 @@
 //! One Ingress: its rules as candidates for routes.
 
-use crate::annotation::{self, Annotations, ExternalSpec};
+use crate::annotation::{self, Annotations};
 use crate::backend::{Backends, Resolved, ServiceRef};
 use crate::class::{Class, Classes};
 use crate::diagnostic::{Sink, quote};
@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Action, AuthTarget, BackendId, Balance, ErrorPages, Filters, Forward, Header, HostPattern,
-    PathMatch, PathRewrite, RouteId, RoutePlacement,
+    Action, BackendId, Balance, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
+    RoutePlacement,
 };
 
 /// An Ingress of one of our classes, with its annotations read.
@@ -95,8 +95,9 @@ impl<'a> Mine<'a> {
         };
         mine.placement = mine.pinned(backends, diagnostics);
         mine.redirect_to_https(diagnostics);
-        mine.fallback = mine.fallback(backends, diagnostics);
-        mine.ask_outside(backends, diagnostics);
+        mine.fallback = mine.find_fallback(backends, diagnostics);
+        mine.find_external(backends, diagnostics);
+        mine.find_mirror(backends, diagnostics);
         mine
     }
 
@@ -154,78 +155,6 @@ impl<'a> Mine<'a> {
         );
     }
 
-    /// Who tells errors of the routes to `backend`.
-    pub(crate) fn error_pages(&self, backend: &IngressBackend) -> Option<ErrorPages> {
-        let (statuses, _) = self.annotations.error_statuses.as_ref()?;
-        let service = backend.service.as_ref();
-        let port = service.and_then(|service| service.port.as_ref());
-        let number = port.and_then(|port| port.number);
-        let port = number
-            .map(|number| number.to_string())
-            .or_else(|| port?.name.clone());
-        let told = [
-            ("X-Namespace", Some(self.object.namespace.clone())),
-            ("X-Ingress-Name", Some(self.object.name.clone())),
-            ("X-Service-Name", service.map(|s| s.name.clone())),
-            ("X-Service-Port", port),
-        ];
-        let header = |(name, value): (&str, Option<String>)| {
-            // What is no name of anything is no header either.
-            let value = value.filter(|v| v.bytes().all(|b| b.is_ascii_graphic()))?;
-            let name = name.to_owned();
-            Some(Header { name, value })
-        };
-        let headers = told.into_iter().filter_map(header).collect();
-        let pages = ErrorPages {
-            statuses: statuses.clone(),
-            backend: self.fallback.clone()?,
-            headers,
-        };
-        Some(pages)
-    }
-
-    /// `auth-url`, whose Service is looked up now: one that cannot be asked closes the routes.
-    fn ask_outside(&mut self, backends: &mut Backends<'_>, diagnostics: &mut Sink) {
-        let Some(ExternalSpec {
-            url: (url, key),
-            service,
-            mut auth,
-        }) = self.annotations.external.take()
-        else {
-            return;
-        };
-        if let Some((namespace, name, port)) = service {
-            let service = ServiceRef {
-                namespace,
-                name,
-                port: PortRef::Number(port),
-            };
-            let found = backends.resolve(self.class, &self.object, &service, &Balance::default());
-            match (found, auth.to) {
-                (
-                    Resolved::Backend { id, .. },
-                    AuthTarget::Own {
-                        host: Some(host), ..
-                    },
-                ) => auth.to = AuthTarget::Backend { id, host },
-                _ => {
-                    self.annotations.closed = true;
-                    let text = format!(
-                        "{} cannot be asked: no attached cluster has a Service {} with port {port} in namespace {}; the \
-                         routes of this Ingress answer 503 rather than being open",
-                        quote(&url),
-                        quote(&service.name),
-                        quote(&service.namespace)
-                    );
-                    let field = format!("metadata.annotations[{key}]");
-                    diagnostics.error(&self.object, field, Reason::Unprotected, text);
-                    return;
-                }
-            }
-        }
-        self.annotations.filters.external_auth = Some(auth);
-    }
-
     /// The filters of a route for `path` to `backend`.
     pub(crate) fn filters(
         &self,
@@ -257,29 +186,6 @@ impl<'a> Mine<'a> {
             );
         }
         filters
-    }
-
-    fn fallback(&self, backends: &mut Backends<'_>, diagnostics: &mut Sink) -> Option<BackendId> {
-        let (name, key) = self.annotations.default_backend.as_ref()?;
-        let namespace = &self.object.namespace;
-        let service = annotation::first_port(backends.fleet, &self.class.clusters, namespace, name);
-        if let Some(service) = service
-            && let Resolved::Backend { id, .. } = backends.resolve(
-                self.class,
-                &self.object,
-                &service,
-                &self.annotations.balance,
-            )
-        {
-            return Some(id);
-        }
-        diagnostics.error(
-            &self.object,
-            format!("metadata.annotations[{key}]"),
-            Reason::ServiceNotFound,
-            format!("no attached cluster has a Service {} with a port in namespace {namespace}; the annotation is ignored", quote(name)),
-        );
-        None
     }
 
     /// The paths that can be served, in the order they are written.

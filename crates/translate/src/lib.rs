@@ -22,6 +22,7 @@ mod diagnostic;
 mod fleet;
 mod host_access;
 mod ingress;
+mod named;
 mod part;
 mod policy;
 mod routes;

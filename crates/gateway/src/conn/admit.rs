@@ -58,11 +58,13 @@ pub(super) fn admit<'t>(
         request,
         request_out,
         page_out,
+        mirror_out,
         answer_lines,
         answer_body,
         ..
     } = scratch;
     answer_lines.clear();
+    mirror_out.clear();
     let buf = input.data();
     let path = match request.path.of(buf) {
         // `http://host` and `http://host?query` mean the root (RFC 9110 4.2.3).
@@ -176,6 +178,23 @@ pub(super) fn admit<'t>(
     write_request(request, buf, wanted, identity, request_out);
     if let Some(Opinion::Granted { request, .. }) = &asked.opinion {
         add_lines(request_out, request);
+    }
+    let mirror = filters.and_then(|filters| filters.mirror.as_deref());
+    if let Some(mirror) = mirror
+        && !request.asks_websocket
+        && !asked.is_question
+        && mirror.takes(client.worker.random())
+    {
+        let copied = mirror.copied(&facts);
+        let mut wanted = wanted;
+        if let Some(uri) = &copied.uri {
+            (wanted.path, wanted.query) = (uri, b"");
+        }
+        wanted.host = copied.host.as_deref().or(wanted.host);
+        if !mirror.takes_body() {
+            wanted.bodiless = std::str::from_utf8(request.method_text.of(buf)).ok();
+        }
+        write_request(request, buf, wanted, identity, mirror_out);
     }
     if let Some(pages) = filters.and_then(|filters| filters.pages.as_deref()) {
         let wanted = Wanted {

@@ -46,7 +46,14 @@ async fn ask(
         "GET" => Method::Get,
         _ => Method::Other,
     };
-    let at = forward::ask(&client.worker, scratch, to, claim, settings, method).await?;
+    let asking = forward::Question {
+        to,
+        claim,
+        settings,
+        method,
+        repeatable: method.is_idempotent(),
+    };
+    let at = forward::ask(&client.worker, scratch, asking).await?;
     let received = scratch.attempts[at].received.as_ref()?.data();
     let lines = scratch.response.lines.iter();
     let lines = lines.map(|line| (line.name.of(received), line.value.of(received)));

@@ -15,6 +15,7 @@ mod basic;
 mod cors;
 mod external;
 mod limit;
+mod mirror;
 mod pages;
 mod redirect;
 mod rewrite;
@@ -23,6 +24,7 @@ mod verdict;
 pub(crate) use basic::PasswordCheck;
 pub(crate) use external::{ExternalAuth, ExternalQuestion, Opinion};
 pub(crate) use limit::Slot;
+pub(crate) use mirror::Mirror;
 pub(crate) use pages::ErrorPages;
 pub(crate) use redirect::write_location;
 pub(crate) use verdict::{Asked, Question, Verdict};
@@ -70,6 +72,8 @@ pub(crate) struct Filters {
     pub(crate) answer: Option<AnswerRewrite>,
     /// Errors that another backend tells.
     pub(crate) pages: Option<Box<ErrorPages>>,
+    /// Who gets copies of requests.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     /// The gateway's redirects name no host where they need none.
     pub(crate) relative_redirects: bool,
     /// How fast bodies of answers go.
@@ -142,6 +146,10 @@ impl Filters {
             Some(rule) => Some(Box::new(ErrorPages::compile(rule, backend(&rule.backend)?))),
             None => None,
         };
+        let mirror = match &filters.mirror {
+            Some(rule) => Some(Arc::new(Mirror::compile(rule, backend(&rule.backend)?))),
+            None => None,
+        };
         let external = match &filters.external_auth {
             Some(rule) => {
                 let backend = filters.external_auth_backend().map(backend).transpose()?;
@@ -161,6 +169,7 @@ impl Filters {
         Ok(Some(Box::new(Self {
             answer,
             pages,
+            mirror,
             external,
             relative_redirects: filters.relative_redirects,
             https_redirect: filters.https_redirect,

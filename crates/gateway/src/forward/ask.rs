@@ -11,26 +11,34 @@ use std::rc::Rc;
 use std::task::Poll;
 use tidegate_model::Settings;
 
-/// Sends the request that stands in `request_out` and has no body, and waits for the head of its answer, which stands in
-/// `response` then. Gives the attempt that has it, if one has: whoever has read it must have it put away.
+/// Where a request of the gateway's own goes, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) to: &'a ForwardEntry,
+    pub(crate) claim: Claim,
+    pub(crate) settings: &'a Settings,
+    pub(crate) method: Method,
+    /// It may be sent more than once.
+    pub(crate) repeatable: bool,
+}
+
+/// Sends the request that stands whole in `request_out`, and waits for the head of its answer, which stands in `response`
+/// then. Gives the attempt that has it, if one has: whoever has read it must have it put away.
 pub(crate) async fn ask(
     worker: &Rc<Worker>,
     scratch: &mut Scratch,
-    to: &ForwardEntry,
-    claim: Claim,
-    settings: &Settings,
-    method: Method,
+    question: Question<'_>,
 ) -> Option<usize> {
     let rules = Rules {
-        to,
-        claim,
-        settings,
+        to: question.to,
+        claim: question.claim,
+        settings: question.settings,
         limits: Limits::NONE,
         asked: Asked {
-            method,
+            method: question.method,
             websocket: false,
         },
-        repeatable: method.is_idempotent(),
+        repeatable: question.repeatable,
     };
     let alarm = Alarm::new(Rc::clone(worker));
     let mut exchange = Exchange::new(rules, worker.now());

@@ -13,13 +13,14 @@ mod ask;
 mod attempt;
 mod download;
 mod exchange;
+mod mirror;
 mod outgoing;
 mod pace;
 mod relay;
 mod tunnel;
 mod upload;
 
-pub(crate) use ask::ask;
+pub(crate) use ask::{Question, ask};
 pub(crate) use attempt::Attempt;
 pub(crate) use relay::put_away;
 pub(crate) use tunnel::Tunnel;
@@ -89,6 +90,7 @@ pub(crate) async fn forward(
     let limits = Limits::of(request.filters, &client.worker);
     let max_body = request.filters.and_then(|filters| filters.max_body);
     let mut upload = Upload::new(scratch.request.framing, max_body);
+    let head_length = scratch.request_out.len();
     scratch.input.consume(scratch.request.length);
     if let Err(refusal) = upload.take_buffered(&mut scratch.input, &mut scratch.request_out) {
         return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
@@ -107,6 +109,9 @@ pub(crate) async fn forward(
         && let Err(refusal) = take_what_is_there(client, scratch, &mut upload).await
     {
         return give_up(client, scratch, OwnAnswer::Refused(refusal), &upload).await;
+    }
+    if !scratch.mirror_out.is_empty() {
+        copy(client, scratch, request, head_length, &upload);
     }
     let rules = Rules {
         to: request.to,
@@ -230,8 +235,37 @@ fn may_hold(scratch: &Scratch, request: Request<'_>, upload: &Upload) -> bool {
         Framing::None | Framing::Chunked | Framing::UntilEnd => true,
         Framing::Length(length) => length <= HELD_BODY_MAX as u64,
     };
+    let wanted = request.is_repeatable(scratch) || copies_body(scratch, request);
     // A client that waits for the backend's consent must not be asked for the body before.
-    small && !upload.is_done() && request.is_repeatable(scratch) && !head.expects_continue
+    small && !upload.is_done() && wanted && !head.expects_continue
+}
+
+/// Whether a copy of the request has its body.
+fn copies_body(scratch: &Scratch, request: Request<'_>) -> bool {
+    let mirror = request.filters.and_then(|filters| filters.mirror.as_ref());
+    !scratch.mirror_out.is_empty() && mirror.is_some_and(|mirror| mirror.takes_body())
+}
+
+/// Sends the copy whose head stands in `mirror_out`, with the body behind the head in `request_out`.
+fn copy(
+    client: &Client,
+    scratch: &mut Scratch,
+    request: Request<'_>,
+    head_length: usize,
+    upload: &Upload,
+) {
+    let Some(mirror) = request.filters.and_then(|filters| filters.mirror.as_ref()) else {
+        return;
+    };
+    let mut copy = std::mem::take(&mut scratch.mirror_out);
+    if mirror.takes_body() {
+        if !upload.is_done() {
+            client.worker.shared.traffic.copy_dropped();
+            return;
+        }
+        copy.extend_from_slice(&scratch.request_out[head_length..]);
+    }
+    mirror::send(&client.worker, mirror, copy, scratch.request.method);
 }
 
 enum Held {

@@ -24,6 +24,8 @@ pub struct Traffic {
     proxy_headers_refused: Sharded,
     http2_connections: Sharded,
     http2_floods: Sharded,
+    copies: Sharded,
+    copies_dropped: Sharded,
 }
 
 /// Shows [`Traffic`] to whoever asks for metrics.
@@ -76,6 +78,16 @@ impl Traffic {
         self.http2_floods.add(1);
     }
 
+    /// A copy of a request was sent.
+    pub(crate) fn copy(&self) {
+        self.copies.add(1);
+    }
+
+    /// A copy of a request was not sent: too many were under way, or its body was too large.
+    pub(crate) fn copy_dropped(&self) {
+        self.copies_dropped.add(1);
+    }
+
     pub(crate) fn connection_begins(&self) {
         self.connections.add(1);
         self.connections_total.add(1);
@@ -113,6 +125,8 @@ impl Traffic {
             "proxy_headers_refused": self.proxy_headers_refused.sum(),
             "http2_connections": self.http2_connections.sum(),
             "http2_floods": self.http2_floods.sum(),
+            "mirrored": self.copies.sum(),
+            "mirrored_dropped": self.copies_dropped.sum(),
         })
     }
 }
@@ -182,6 +196,16 @@ impl Collector for TrafficMetrics {
                 "gateway_http2_floods",
                 "Connections of HTTP/2 ended because the client made work for nobody at speed",
                 &traffic.http2_floods,
+            ),
+            (
+                "gateway_mirrored",
+                "Copies of requests sent to a mirror",
+                &traffic.copies,
+            ),
+            (
+                "gateway_mirrored_dropped",
+                "Copies not sent: too many under way, or the body too large",
+                &traffic.copies_dropped,
             ),
         ];
         for (name, help, counter) in counters {

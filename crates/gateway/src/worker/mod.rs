@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     random: Cell<u64>,
     connections: Cell<usize>,
     requests: Cell<usize>,
+    /// Copies of requests under way.
+    pub(crate) copies: Cell<usize>,
     draining: Cell<Option<Tick>>,
     /// A connection has ended.
     freed: Notify,
@@ -65,6 +67,7 @@ impl Worker {
             random: Cell::new(RandomState::new().hash_one(0) | 1),
             connections: Cell::new(0),
             requests: Cell::new(0),
+            copies: Cell::new(0),
             draining: Cell::new(None),
             freed: Notify::new(),
             busy: Notify::new(),

@@ -18,6 +18,8 @@ pub(crate) struct Scratch {
     pub(crate) request_out: Vec<u8>,
     /// The head of the question that is asked when another backend tells errors.
     pub(crate) page_out: Vec<u8>,
+    /// The head of the copy of the request; empty where none is sent.
+    pub(crate) mirror_out: Vec<u8>,
     /// The head of the answer.
     pub(crate) response: ResponseHead,
     /// Head of the answer and framing of its body, for the client.
@@ -57,6 +59,7 @@ impl ScratchPool {
                 request: RequestHead::default(),
                 request_out: Vec::new(),
                 page_out: Vec::new(),
+                mirror_out: Vec::new(),
                 response: ResponseHead::default(),
                 response_out: Vec::new(),
                 answer_lines: Vec::new(),

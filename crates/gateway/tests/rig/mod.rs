@@ -403,6 +403,17 @@ pub fn snapshot(backends: &[&Backend]) -> Snapshot {
     snapshot
 }
 
+/// Puts a further backend beside the shop's, like it, and served by `backend` alone.
+pub fn beside(content: &mut Snapshot, namespace: &str, name: &str, backend: &Backend) -> BackendId {
+    let id = BackendId::new(namespace, name, "80").unwrap();
+    let (_, mut like) = content.backends.get_min().unwrap().clone();
+    let address = backend.address;
+    let az1 = ClusterName::new("az1").unwrap();
+    like.clusters = [(az1, vec![Endpoint { address }])].into();
+    content.backends.insert(id.clone(), like);
+    id
+}
+
 /// The same without probes, so that every connection to a backend comes from a request.
 pub fn unprobed(mut snapshot: Snapshot) -> Snapshot {
     let backends = &mut snapshot.backends;

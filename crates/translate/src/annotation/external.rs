@@ -139,6 +139,21 @@ fn destination(url: &str) -> Result<Destination, String> {
     if matches!(authority, "$host" | "$http_host" | "$best_http_host") {
         return Ok(own(None));
     }
+    match service_of(authority)? {
+        Some(_) if scheme == "https" => Err("TLS to Services is not supported yet".to_owned()),
+        None => Ok(own(Some(authority.to_ascii_lowercase()))),
+        service => Ok(Destination {
+            service,
+            host: Some(authority.to_owned()),
+            path,
+            query,
+        }),
+    }
+}
+
+/// Namespace, name and port of the Service that a host and port name, `NAME.NAMESPACE.svc` with or without the cluster's
+/// domain; `None` for other hosts.
+pub(super) fn service_of(authority: &str) -> Result<Option<(String, String, u16)>, String> {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) => {
             let port = port.parse::<u16>().ok().filter(|port| *port > 0);
@@ -155,21 +170,17 @@ fn destination(url: &str) -> Result<Destination, String> {
     }
     let labels: Vec<&str> = host.split('.').collect();
     match labels[..] {
-        [_, _, "svc", ..] if scheme == "https" => {
-            Err("TLS to Services is not supported yet".to_owned())
-        }
         [name, namespace, "svc", ..] => {
             // What cannot be a backend is no Service either.
             BackendId::new(namespace, name, "80")
                 .map_err(|_| format!("{host:?} does not name a Service"))?;
-            Ok(Destination {
-                service: Some((namespace.to_owned(), name.to_owned(), port.unwrap_or(80))),
-                host: Some(authority.to_owned()),
-                path,
-                query,
-            })
+            Ok(Some((
+                namespace.to_owned(),
+                name.to_owned(),
+                port.unwrap_or(80),
+            )))
         }
-        _ => Ok(own(Some(authority.to_ascii_lowercase()))),
+        _ => Ok(None),
     }
 }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod kind;
 mod limits;
 mod matching;
+mod mirror;
 pub(crate) mod table;
 mod value;
 
@@ -22,6 +23,7 @@ pub(crate) use filters::{Paths, app_root};
 pub(crate) use guards::{HostAccess, PasswordSpec, UsersForm};
 pub(crate) use hosts::{other_www, possible as possible_hosts};
 pub(crate) use matching::Conditions;
+pub(crate) use mirror::MirrorSpec;
 
 use self::table::{Row, Spelling};
 use crate::backend::ServiceRef;
@@ -147,6 +149,11 @@ pub(crate) enum Feature {
     LimitWhitelist,
     LoadBalance,
     MatchMethod,
+    MirrorBody,
+    MirrorHost,
+    MirrorPercentage,
+    MirrorService,
+    MirrorTarget,
     NextUpstream,
     PermanentRedirect,
     PermanentRedirectCode,
@@ -208,6 +215,8 @@ pub(crate) struct Annotations {
     pub(crate) password: Option<PasswordSpec>,
     /// Who is asked, until its Service is looked up.
     pub(crate) external: Option<ExternalSpec>,
+    /// Who gets copies, until its Service is looked up.
+    pub(crate) mirror: Option<MirrorSpec>,
     /// Which addresses may use its hosts.
     pub(crate) host_access: Option<HostAccess>,
     pub(crate) filters: Filters,
@@ -311,6 +320,7 @@ pub(crate) fn read(
     reader.filters(&mut annotations);
     annotations.balance = reader.balance();
     annotations.default_backend = reader.default_backend();
+    annotations.mirror = reader.mirror();
     annotations.error_statuses = reader.error_statuses();
     match reader.conditions() {
         Ok(conditions) => annotations.conditions = conditions,

@@ -241,19 +241,21 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "Mirroring", "流量镜像";
         "mirror-target-service", Own, Ingress, Service, "",
             "Service that gets a copy of each request", "接收每个请求副本的 Service",
-            NotYet;
+            ~ "A body of more than 64 KiB is not copied, nor its request", "超过 64 KiB 的请求体及其请求不被复制",
+            Works(Feature::MirrorService);
         "mirror-percentage", Own, Ingress, Integer(0, 100), "100",
             "Share of requests that is copied", "被复制请求的百分比",
-            NotYet;
+            Works(Feature::MirrorPercentage);
         "mirror-target", Both, Ingress, Url, "",
             "URL that gets a copy of each request", "接收每个请求副本的 URL",
-            NotYet;
+            ~ "Only Services, `http://NAME.NAMESPACE.svc`, with or without `$request_uri` at the end; a slow one slows nothing", "仅限 Service：`http://NAME.NAMESPACE.svc`，末尾可带 `$request_uri`；慢的副本不拖慢任何请求",
+            Works(Feature::MirrorTarget);
         "mirror-request-body", Both, Ingress, OnOff, "on",
             "Whether bodies are copied", "是否复制请求体",
-            NotYet;
+            Works(Feature::MirrorBody);
         "mirror-host", Both, Ingress, Host, "",
             "Host header of the copies", "副本的 Host 头",
-            NotYet;
+            Works(Feature::MirrorHost);
         "mirror-target-fqdn", Own, Ingress, Host, "",
             "Outside name that gets a copy of each request", "接收每个请求副本的外部域名",
             NotYet;
