@@ -142,6 +142,13 @@ impl Publisher {
         self.shared.published()
     }
 
+    /// Ends, and gives the address free before it returns; dropping it does so soon.
+    pub async fn close(mut self) {
+        self.accepting.abort();
+        // What it came to does not matter.
+        let _ = (&mut self.accepting).await;
+    }
+
     /// All receivers that have come since the start, by name.
     pub fn receivers(&self) -> watch::Receiver<Vec<ReceiverStatus>> {
         self.shared.receivers.subscribe()

@@ -172,7 +172,7 @@ pub(crate) fn world(
         clusters: objects.clusters.readable(),
         gateway_configs: objects.gateway_configs.readable(),
         ingress_classes: objects.ingress_classes.readable(),
-        ingresses: objects.ingresses.readable(),
+        ingresses: objects.ingresses.objects(),
         failover_policies: objects.failover_policies.readable(),
         tls_secrets: secrets
             .tls

@@ -99,6 +99,7 @@ impl Hub {
         ended.cancel();
         // The actor ends at its next await; a write it has begun is idempotent.
         let _ = acting.await;
+        config.publisher.close().await;
         result
     }
 }

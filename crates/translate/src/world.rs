@@ -1,9 +1,9 @@
 //! The immutable input of one pass.
 
-use crate::{AuthSecret, ObjectRef, TlsSecret};
+use crate::{AuthSecret, Ingresses, ObjectRef, TlsSecret};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::IngressClass;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct WorldView {
     pub clusters: Vec<Arc<Cluster>>,
     pub gateway_configs: Vec<Arc<GatewayConfig>>,
     pub ingress_classes: Vec<Arc<IngressClass>>,
-    pub ingresses: Vec<Arc<Ingress>>,
+    pub ingresses: Ingresses,
     pub failover_policies: Vec<Arc<FailoverPolicy>>,
     /// The hub's Secrets of type `kubernetes.io/tls`.
     pub tls_secrets: Vec<Arc<TlsSecret>>,

@@ -6,6 +6,7 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,7 +109,11 @@ fn add(world: &mut WorldView, mut object: Value) {
             world.gateway_configs.push(read(object));
         }
         "IngressClass" => world.ingress_classes.push(read(object)),
-        "Ingress" => world.ingresses.push(read(object)),
+        "Ingress" => {
+            let ingress: Arc<Ingress> = read(object);
+            let name = tidegate_translate::name_of(&ingress.metadata);
+            world.ingresses.insert(name, ingress);
+        }
         "FailoverPolicy" => world.failover_policies.push(read(object)),
         "Secret" => {
             let mut secret: Secret = read(object);
@@ -202,7 +207,6 @@ fn reverse(world: &mut WorldView) {
     world.clusters.reverse();
     world.gateway_configs.reverse();
     world.ingress_classes.reverse();
-    world.ingresses.reverse();
     world.failover_policies.reverse();
     world.tls_secrets.reverse();
     world.auth_secrets.reverse();

@@ -300,14 +300,13 @@ proptest! {
         clusters in prop::option::of(prop::collection::vec("\\PC{0,5}|az1", 0..3)),
     ) {
         let mut world = base();
-        world.ingresses = [first, second, third].map(read::<Ingress>).to_vec();
+        world.ingresses = [first, second, third].into_iter().map(read::<Ingress>).collect();
         world.failover_policies = vec![read::<FailoverPolicy>(policy)];
         world.gateway_configs = vec![read::<GatewayConfig>(json!({ "metadata": { "name": "default" }, "spec": { "clusters": clusters } }))];
         let translation = translate(&world);
         prop_assert_eq!(translation.snapshot.validate(), Ok(()));
         let bytes = serde_json::to_vec(&translation.snapshot).unwrap();
         prop_assert_eq!(&serde_json::from_slice::<tidegate_model::Snapshot>(&bytes).unwrap(), &translation.snapshot);
-        world.ingresses.reverse();
         world.clusters.reverse();
         let again = translate(&world);
         prop_assert_eq!(serde_json::to_vec(&again.snapshot).unwrap(), bytes);
@@ -318,9 +317,10 @@ proptest! {
     #[test]
     fn an_ingress_never_changes_the_routes_of_an_older_one(old in any_ingress("old", 0), young in any_ingress("young", 1)) {
         let mut world = base();
-        world.ingresses = vec![read::<Ingress>(old)];
+        let old = read::<Ingress>(old);
+        world.ingresses = [Arc::clone(&old)].into_iter().collect();
         let alone = translate(&world);
-        world.ingresses.push(read::<Ingress>(young));
+        world.ingresses = [old, read::<Ingress>(young)].into_iter().collect();
         let together = translate(&world);
         let kept = |translation: &Translation, object: &ObjectRef| -> Vec<(HostPattern, Route)> {
             let routes = translation.ingresses[object].iter();
@@ -343,7 +343,7 @@ proptest! {
     #[test]
     fn freshness_never_changes_the_snapshot(ingress in any_ingress("web", 0)) {
         let mut world = base();
-        world.ingresses = vec![read::<Ingress>(ingress)];
+        world.ingresses = [read::<Ingress>(ingress)].into_iter().collect();
         let fresh = translate(&world);
         for member in world.members.values_mut() {
             member.freshness = Freshness::Stale;

@@ -6,13 +6,13 @@ use crate::observe::HubObjects;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tidegate_api::STATUS_ANNOTATION;
 use tidegate_feed::ReceiverStatus;
 use tidegate_model::{Generation, HostPattern, Route, SharedMap, SharedPart, differences};
-use tidegate_translate::{Diagnostic, Kind, ObjectRef};
+use tidegate_translate::{Diagnostic, Ingresses, Kind, ObjectName, ObjectRef};
 
 /// At most so many problems are listed on an object; their number is always told.
 const PROBLEMS_MAX: usize = 20;
@@ -26,9 +26,10 @@ pub(crate) struct Programming {
     /// What was decided last.
     ingresses: SharedMap<Arc<ObjectRef>, Routes>,
     diagnostics: Vec<Arc<Diagnostic>>,
-    /// By where the Ingress is; no other is there while it is kept.
-    settled: HashMap<usize, Arc<Ingress>>,
-    places: HashMap<ObjectRef, usize>,
+    /// What was seen last.
+    seen: Ingresses,
+    /// Those on which there is something to write, or will be when they are served.
+    unsettled: BTreeSet<ObjectName>,
 }
 
 /// The routes of an Ingress, by host.
@@ -46,8 +47,9 @@ impl Programming {
     pub(crate) fn note(&mut self, decided: &Decided) {
         let translation = &decided.translation;
         let mut unsettle = |object: &ObjectRef| {
-            if let Some(at) = self.places.remove(object) {
-                self.settled.remove(&at);
+            if object.kind == Kind::Ingress {
+                let name = (object.namespace.clone(), object.name.clone());
+                self.unsettled.insert(Arc::new(name));
             }
         };
         for (object, routes) in differences(Some(&self.ingresses), &translation.ingresses) {
@@ -74,18 +76,16 @@ impl Programming {
         addresses: &[SocketAddr],
     ) -> Vec<Write> {
         let accepted = accepted_by_all(receivers);
-        let ingresses = objects.ingresses.readable();
-        let at = |ingress: &Arc<Ingress>| Arc::as_ptr(ingress).addr();
-        if self.settled.len() > ingresses.len() / 2 * 3 + 100 {
-            let present: HashSet<usize> = ingresses.iter().map(at).collect();
-            self.settled.retain(|at, _| present.contains(at));
-            self.places.retain(|_, at| present.contains(at));
+        let ingresses = objects.ingresses.objects();
+        for (name, _, _) in ingresses.since(&self.seen) {
+            self.unsettled.insert(Arc::clone(name));
         }
+        self.seen.clone_from(&ingresses);
         let mut writes = Vec::new();
-        for ingress in ingresses {
-            if self.settled.contains_key(&at(&ingress)) {
-                continue;
-            }
+        self.unsettled.retain(|name| {
+            let Some(ingress) = ingresses.get(name) else {
+                return false;
+            };
             let object = ObjectRef::of(Kind::Ingress, &ingress.metadata);
             let ours = self.since.get(&object);
             let grounds = Grounds {
@@ -93,14 +93,12 @@ impl Programming {
                 served: ours.is_some_and(|(since, _)| accepted.is_some_and(|have| have >= *since)),
                 problems: problems(&self.diagnostics, &object),
             };
-            let needed = of_one(&object, &ingress, &grounds, addresses);
+            let needed = of_one(&object, ingress, &grounds, addresses);
             // What is not served yet will be looked at again when it is.
-            if needed.is_empty() && (grounds.served || ours.is_none()) {
-                self.places.insert(object, at(&ingress));
-                self.settled.insert(at(&ingress), ingress);
-            }
+            let settled = needed.is_empty() && (grounds.served || ours.is_none());
             writes.extend(needed);
-        }
+            !settled
+        });
         writes
     }
 }

@@ -3,7 +3,7 @@
 //! Deleting one takes away what Ingresses are served by, and with it every route, at once and everywhere. So what it said
 //! last holds on, also over a restart, until nothing asks for it any more. Whoever uses it is told.
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::IngressClass;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_api::GatewayConfig;
-use tidegate_translate::{ClassUse, Kind, ObjectRef, WorldView};
+use tidegate_translate::{ClassUse, Ingresses, Kind, ObjectRef, WorldView};
 
 /// Version of the stored form. A newer one is not read.
 const FORMAT: u32 = 1;
@@ -126,7 +126,7 @@ impl Remembered {
     }
 }
 
-fn uses(ingresses: &[Arc<Ingress>]) -> BTreeSet<ClassUse<'_>> {
+fn uses(ingresses: &Ingresses) -> BTreeSet<ClassUse<'_>> {
     ingresses
         .iter()
         .map(|ingress| ClassUse::of(ingress))

@@ -2,17 +2,17 @@
 
 use crate::client::WATCH_SECONDS;
 use futures::StreamExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::{Backoff, StreamBackoff};
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tidegate_translate::{ObjectName, Objects, name_of};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,12 +21,39 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(25);
 
 /// Objects of one kind, as last seen and as far as they can be read.
 pub(crate) struct Followed<K> {
-    objects: Arc<Mutex<Objects<K>>>,
+    objects: Arc<Mutex<Seen<K>>>,
     state: watch::Receiver<FollowState>,
 }
 
-/// By namespace and name; an object that cannot be read is there with its error.
-type Objects<K> = HashMap<(String, String), Result<Arc<K>, String>>;
+/// Those that can be read, and the errors of the others.
+struct Seen<K> {
+    readable: Objects<K>,
+    unreadable: BTreeMap<ObjectName, String>,
+}
+
+impl<K> Seen<K> {
+    fn new() -> Self {
+        Self {
+            readable: Objects::new(),
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    fn put(&mut self, name: ObjectName, object: Result<Arc<K>, String>) {
+        self.remove(&name);
+        match object {
+            Ok(object) => self.readable.insert(name, object),
+            Err(error) => {
+                self.unreadable.insert(name, error);
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &ObjectName) {
+        self.readable.remove(name);
+        self.unreadable.remove(name);
+    }
+}
 
 /// How following goes.
 #[derive(Clone, Debug, Default)]
@@ -52,19 +79,20 @@ impl<K> Followed<K> {
 
     /// All objects that can be read.
     pub(crate) fn readable(&self) -> Vec<Arc<K>> {
-        let objects = lock(&self.objects);
-        objects
-            .values()
-            .filter_map(|object| object.as_ref().ok().cloned())
-            .collect()
+        self.objects().iter().cloned().collect()
+    }
+
+    /// The same by name. Costs nothing, however many there are.
+    pub(crate) fn objects(&self) -> Objects<K> {
+        lock(&self.objects).readable.clone()
     }
 
     /// Namespaces, names and errors of the others.
     pub(crate) fn unreadable(&self) -> Vec<(String, String, String)> {
         let objects = lock(&self.objects);
-        let bad = objects.iter().filter_map(|((namespace, name), object)| {
-            let error = object.as_ref().err()?;
-            Some((namespace.clone(), name.clone(), error.clone()))
+        let bad = objects.unreadable.iter().map(|(name, error)| {
+            let (namespace, name) = &**name;
+            (namespace.clone(), name.clone(), error.clone())
         });
         bad.collect()
     }
@@ -87,12 +115,12 @@ pub(crate) fn follow<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let objects = Arc::new(Mutex::new(Objects::new()));
+    let objects = Arc::new(Mutex::new(Seen::new()));
     let writer = Arc::clone(&objects);
     let (state_tx, state) = watch::channel(FollowState::default());
     tokio::spawn(async move {
         let stream = watcher(api, config.timeout(WATCH_SECONDS));
-        let mut listing = Objects::new();
+        let mut listing = Seen::new();
         let mut stream = std::pin::pin!(StreamBackoff::new(stream, Jittered::default()));
         while let Some(item) = tokio::select! {
             () = shutdown.cancelled() => None,
@@ -102,22 +130,24 @@ where
                 Ok(event) => {
                     match event {
                         Event::Init => {
-                            listing.clear();
+                            listing = Seen::new();
                             continue;
                         }
                         Event::InitApply(object) => {
-                            let (key, object) = entry(object, trim);
-                            listing.insert(key, object);
+                            let (name, object) = entry(object, trim);
+                            listing.put(name, object);
                             continue;
                         }
                         // A list replaces everything at once: what it lacks is gone.
-                        Event::InitDone => *lock(&writer) = std::mem::take(&mut listing),
+                        Event::InitDone => {
+                            *lock(&writer) = std::mem::replace(&mut listing, Seen::new());
+                        }
                         Event::Apply(object) => {
-                            let (key, object) = entry(object, trim);
-                            lock(&writer).insert(key, object);
+                            let (name, object) = entry(object, trim);
+                            lock(&writer).put(name, object);
                         }
                         Event::Delete(object) => {
-                            lock(&writer).remove(&key(object.meta()));
+                            lock(&writer).remove(&name_of(object.meta()));
                         }
                     }
                     state_tx.send_if_modified(|state| {
@@ -139,14 +169,11 @@ where
     Followed { objects, state }
 }
 
-fn entry<K>(
-    guard: DeserializeGuard<K>,
-    trim: fn(&mut K),
-) -> ((String, String), Result<Arc<K>, String>)
+fn entry<K>(guard: DeserializeGuard<K>, trim: fn(&mut K)) -> (ObjectName, Result<Arc<K>, String>)
 where
     K: Resource<DynamicType = ()>,
 {
-    let key = key(guard.meta());
+    let name = name_of(guard.meta());
     let object = match guard.0 {
         Ok(mut object) => {
             object.meta_mut().managed_fields = None;
@@ -155,14 +182,7 @@ where
         }
         Err(invalid) => Err(invalid.error),
     };
-    (key, object)
-}
-
-fn key(metadata: &ObjectMeta) -> (String, String) {
-    (
-        metadata.namespace.clone().unwrap_or_default(),
-        metadata.name.clone().unwrap_or_default(),
-    )
+    (name, object)
 }
 
 /// 200 ms, doubling to 5 s, each between half and all of it; a good item starts over.

@@ -1,7 +1,7 @@
 //! Which objects of a world are other ones than in the world before.
 
 use crate::fleet::{SERVICE_NAME, ServiceName};
-use crate::{Freshness, ObjectRef, Unreadable, WorldView};
+use crate::{Freshness, Ingresses, ObjectRef, Unreadable, WorldView};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -29,7 +29,7 @@ pub(super) struct Known {
     unreadable: Vec<Unreadable>,
     deleted: BTreeSet<ObjectRef>,
     freshness: BTreeMap<ClusterName, Freshness>,
-    ingresses: Kept<Ingress>,
+    ingresses: Ingresses,
     services: BTreeMap<ClusterName, Kept<Service>>,
     slices: BTreeMap<ClusterName, Kept<EndpointSlice>>,
 }
@@ -86,9 +86,18 @@ impl Known {
                 services.extend(meta.namespace.clone().zip(service.cloned()));
             }
         }
+        let mut changed = Change {
+            new: Vec::new(),
+            gone: Vec::new(),
+        };
+        for (_, before, now) in ingresses.since(&self.ingresses) {
+            changed.gone.extend(before.cloned());
+            changed.new.extend(now.cloned());
+        }
+        self.ingresses.clone_from(ingresses);
         News {
             everything,
-            ingresses: self.ingresses.update(ingresses),
+            ingresses: changed,
             services,
         }
     }

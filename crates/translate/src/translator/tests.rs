@@ -15,7 +15,8 @@ fn read<K: serde::de::DeserializeOwned>(object: Value) -> Arc<K> {
 fn together(world: &WorldView) -> Translation {
     let mut diagnostics = diagnostic::Sink::default();
     let context = Context::new(world, &mut diagnostics);
-    let part = context.translate(&world.ingresses);
+    let all: Vec<_> = world.ingresses.iter().cloned().collect();
+    let part = context.translate(&all);
     let policies = context.policies.finish(&diagnostics);
     let mut diagnostics = diagnostics.finish();
     diagnostics.extend(part.diagnostics);
@@ -156,15 +157,13 @@ fn take(world: &mut WorldView, step: Step) {
     match step {
         Step::Put(which, mut ingress) => {
             ingress["metadata"]["name"] = name(which).into();
-            world
-                .ingresses
-                .retain(|i| i.metadata.name != Some(name(which)));
-            world.ingresses.push(read(ingress));
+            let ingress: Arc<Ingress> = read(ingress);
+            let name = crate::name_of(&ingress.metadata);
+            world.ingresses.insert(name, ingress);
         }
         Step::Delete(which) => {
-            world
-                .ingresses
-                .retain(|i| i.metadata.name != Some(name(which)));
+            let name = Arc::new(("shop".to_owned(), name(which)));
+            world.ingresses.remove(&name);
         }
         Step::Service(name, port) => {
             member
@@ -260,10 +259,15 @@ fn the_rest_is_shared_with_the_translation_before() {
     };
     let mut world = base();
     take(&mut world, Step::Service("a", Some(80)));
-    world.ingresses = vec![ingress("one", "/"), ingress("two", "/")];
+    world.ingresses = [ingress("one", "/"), ingress("two", "/")]
+        .into_iter()
+        .collect();
     let mut translator = Translator::default();
     let before = translator.translate(&world).snapshot;
-    world.ingresses[1] = ingress("two", "/changed");
+    let changed: Arc<Ingress> = ingress("two", "/changed");
+    world
+        .ingresses
+        .insert(crate::name_of(&changed.metadata), changed);
     let after = translator.translate(&world).snapshot;
     let same = |name: &str| {
         let host = HostPattern::parse(&format!("{name}.example.com")).unwrap();

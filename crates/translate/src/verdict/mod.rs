@@ -247,7 +247,7 @@ fn world(manifests: &Manifests, class: &str) -> WorldView {
     WorldView {
         clusters: vec![Arc::new(Cluster::new(member, spec))],
         ingress_classes: classes,
-        ingresses: manifests.ingresses.clone(),
+        ingresses: manifests.ingresses.iter().cloned().collect(),
         tls_secrets: manifests.tls_secrets.clone().unwrap_or_default(),
         members: BTreeMap::from([(name, view)]),
         ..WorldView::default()
