@@ -1,5 +1,6 @@
 //! Backends: the same-named Service of all attached clusters.
 
+use crate::annotation::Manner;
 use crate::class::Class;
 use crate::fleet::{Fleet, PortIn, PortRef};
 use crate::policy::{Effective, Policies};
@@ -7,7 +8,7 @@ use crate::{Freshness, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Backend, BackendId, Balance, ClusterName, Placement, Protocol, Tier, TierMember, Weight,
+    Backend, BackendId, ClusterName, Placement, Protocol, Tier, TierMember, Weight,
 };
 
 /// The backends that routes have asked for so far.
@@ -15,6 +16,7 @@ pub(crate) struct Backends<'a> {
     pub(crate) fleet: &'a Fleet<'a>,
     policies: &'a Policies,
     built: BTreeMap<BackendId, Backend>,
+    manners: BTreeMap<BackendId, Manner>,
 }
 
 /// A Service port as an Ingress means it.
@@ -46,6 +48,7 @@ impl<'a> Backends<'a> {
             fleet,
             policies,
             built: BTreeMap::new(),
+            manners: BTreeMap::new(),
         }
     }
 
@@ -55,11 +58,11 @@ impl<'a> Backends<'a> {
         class: &Class,
         ingress: &ObjectRef,
         service: &ServiceRef,
-        balance: &Balance,
+        manner: &Manner,
     ) -> Resolved {
         let own_policy = self.policies.of_ingress(&ingress.namespace, &ingress.name);
         // The backend of one name may differ by Ingress or by class; then they are told apart here.
-        let own = own_policy.is_some() || *balance != Balance::default();
+        let own = own_policy.is_some() || *manner != Manner::default();
         let variant = match (own, &class.limited_by) {
             (true, _) => format!("@ingress.{}", ingress.name),
             (false, Some(config)) => format!("@config.{config}"),
@@ -104,17 +107,19 @@ impl<'a> Backends<'a> {
             true => Protocol::Http1,
             false => Protocol::H2c,
         };
-        if protocol == Protocol::Http1 {
+        let protocol = manner.protocol.unwrap_or(protocol);
+        if protocol == Protocol::Http1 || manner.protocol.is_some() {
             unlike.clear();
         }
         if !self.built.contains_key(&id) {
             let policy =
                 own_policy.or_else(|| self.policies.of_service(&service.namespace, &service.name));
             let backend = Backend {
-                balance: balance.clone(),
+                balance: manner.balance.clone(),
                 ..self.build(class, policy, protocol, clusters)
             };
             self.built.insert(id.clone(), backend);
+            self.manners.insert(id.clone(), manner.clone());
         }
         Resolved::Backend {
             id,
@@ -123,9 +128,9 @@ impl<'a> Backends<'a> {
         }
     }
 
-    /// How requests of a backend are given to endpoints.
-    pub(crate) fn balance_of(&self, id: &BackendId) -> Option<&Balance> {
-        self.built.get(id).map(|backend| &backend.balance)
+    /// How a backend is asked.
+    pub(crate) fn manner_of(&self, id: &BackendId) -> Option<&Manner> {
+        self.manners.get(id)
     }
 
     fn build(

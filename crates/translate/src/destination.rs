@@ -45,7 +45,7 @@ impl Mine<'_> {
             };
             if let Some(id) = self.service(
                 &service,
-                &self.annotations.balance,
+                &self.annotations.manner,
                 &fields,
                 instead,
                 backends,

@@ -1,6 +1,6 @@
 //! One Ingress: its rules as candidates for routes.
 
-use crate::annotation::{self, Annotations};
+use crate::annotation::{self, Annotations, Manner};
 use crate::backend::{Backends, Resolved, ServiceRef};
 use crate::class::{Class, Classes};
 use crate::diagnostic::{Sink, quote};
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Action, BackendId, Balance, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
+    Action, BackendId, Filters, Forward, HostPattern, PathMatch, PathRewrite, RouteId,
     RoutePlacement,
 };
 
@@ -321,8 +321,8 @@ impl<'a> Mine<'a> {
         if let Some(destinations) = &self.annotations.destinations {
             return self.split(destinations, backends, diagnostics);
         }
-        let balance = &self.annotations.balance;
-        match self.backend(backend, balance, field, backends, diagnostics) {
+        let manner = &self.annotations.manner;
+        match self.backend(backend, manner, field, backends, diagnostics) {
             Some(id) => Action::Forward(self.forward(id)),
             None => match &self.fallback {
                 Some(fallback) => Action::Forward(self.forward(fallback.clone())),
@@ -346,7 +346,7 @@ impl<'a> Mine<'a> {
     pub(crate) fn backend(
         &self,
         backend: &IngressBackend,
-        balance: &Balance,
+        manner: &Manner,
         field: &str,
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
@@ -399,7 +399,7 @@ impl<'a> Mine<'a> {
             format!("{field}.service.name"),
             format!("{field}.service.port"),
         ];
-        self.service(&wanted, balance, &fields, instead, backends, diagnostics)
+        self.service(&wanted, manner, &fields, instead, backends, diagnostics)
     }
 
     /// What happens to requests that have no backend.
@@ -415,14 +415,14 @@ impl<'a> Mine<'a> {
     pub(crate) fn service(
         &self,
         wanted: &ServiceRef,
-        balance: &Balance,
+        manner: &Manner,
         [name_field, port_field]: &[String; 2],
         instead: &str,
         backends: &mut Backends<'_>,
         diagnostics: &mut Sink,
     ) -> Option<BackendId> {
         let object = &self.object;
-        match backends.resolve(self.class, object, wanted, balance) {
+        match backends.resolve(self.class, object, wanted, manner) {
             Resolved::Backend {
                 id,
                 without_port,

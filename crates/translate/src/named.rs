@@ -1,13 +1,13 @@
 //! Services that an Ingress names in annotations, beside its backends.
 
 use crate::Reason;
-use crate::annotation::{self, ExternalSpec};
+use crate::annotation::{self, ExternalSpec, Manner};
 use crate::backend::{Backends, Resolved, ServiceRef};
 use crate::diagnostic::{Sink, quote};
 use crate::fleet::PortRef;
 use crate::ingress::Mine;
 use k8s_openapi::api::networking::v1::IngressBackend;
-use tidegate_model::{AuthTarget, BackendId, Balance, ErrorPages, Header, Mirror};
+use tidegate_model::{AuthTarget, BackendId, ErrorPages, Header, Mirror};
 
 impl Mine<'_> {
     /// The Service of `default-backend`.
@@ -19,13 +19,14 @@ impl Mine<'_> {
         let (name, key) = self.annotations.default_backend.as_ref()?;
         let namespace = &self.object.namespace;
         let service = annotation::first_port(backends.fleet, &self.class.clusters, namespace, name);
+        // What is spoken to it, its own Service says.
+        let manner = Manner {
+            protocol: None,
+            ..self.annotations.manner.clone()
+        };
         if let Some(service) = service
-            && let Resolved::Backend { id, .. } = backends.resolve(
-                self.class,
-                &self.object,
-                &service,
-                &self.annotations.balance,
-            )
+            && let Resolved::Backend { id, .. } =
+                backends.resolve(self.class, &self.object, &service, &manner)
         {
             return Some(id);
         }
@@ -84,7 +85,7 @@ impl Mine<'_> {
                 name,
                 port: PortRef::Number(port),
             };
-            let found = backends.resolve(self.class, &self.object, &service, &Balance::default());
+            let found = backends.resolve(self.class, &self.object, &service, &Manner::default());
             match (found, auth.to) {
                 (
                     Resolved::Backend { id, .. },
@@ -125,7 +126,7 @@ impl Mine<'_> {
             None => annotation::first_port(backends.fleet, clusters, &spec.namespace, &spec.name),
         };
         let resolved = service.map(|service| {
-            backends.resolve(self.class, &self.object, &service, &Balance::default())
+            backends.resolve(self.class, &self.object, &service, &Manner::default())
         });
         if let Some(Resolved::Backend { id, .. }) = resolved {
             self.annotations.filters.mirror = Some(Mirror {

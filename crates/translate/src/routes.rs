@@ -1,14 +1,12 @@
 //! All Ingresses together: who owns which host and path, and in which order routes are tried.
 
-use crate::annotation::{self, Canary, CanaryRole, Conditions, Field, Selector};
+use crate::annotation::{self, Canary, CanaryRole, Conditions, Field, Manner, Selector};
 use crate::backend::Backends;
 use crate::diagnostic::Sink;
 use crate::ingress::{self, Candidate, Mine};
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_model::{
-    Action, Balance, Filters, Forward, HostPattern, PathMatch, Route, RouteId, Share,
-};
+use tidegate_model::{Action, Filters, Forward, HostPattern, PathMatch, Route, RouteId, Share};
 
 /// The routes of all hosts, each with the Ingresses it comes from: a canary by weight shares the route of its main one.
 pub(crate) type Routes = BTreeMap<HostPattern, Vec<(Vec<ObjectRef>, Route)>>;
@@ -158,13 +156,13 @@ impl Table {
             let field = format!("{}.backend", candidate.field);
             let first = main.action.forwards().next();
             // A canary that says nothing of it keeps the sessions of its main one.
-            let inherited = first.and_then(|normal| backends.balance_of(&normal.backend));
-            let own = &mine.annotations.balance;
-            let balance = match inherited {
-                Some(inherited) if *own == Balance::default() => inherited.clone(),
+            let inherited = first.and_then(|normal| backends.manner_of(&normal.backend));
+            let own = &mine.annotations.manner;
+            let manner = match inherited {
+                Some(inherited) if *own == Manner::default() => inherited.clone(),
                 Some(_) | None => own.clone(),
             };
-            let found = mine.backend(candidate.backend, &balance, &field, backends, diagnostics);
+            let found = mine.backend(candidate.backend, &manner, &field, backends, diagnostics);
             let Some(id) = found else {
                 continue;
             };

@@ -180,6 +180,7 @@ const FILTERS: &[&str] = &[
     "limit-burst-multiplier",
     "limit-whitelist",
     "limit-connections",
+    "backend-protocol",
     "auth-url",
     "mirror-target-service",
     "mirror-target",

@@ -3,15 +3,55 @@
 //! They hold for the requests of their own Ingress: two Ingresses may lead to one Service and balance apart.
 
 use super::{Feature, Reader};
+use crate::Reason;
+use crate::diagnostic::quote;
 use std::time::Duration;
 use tidegate_model::{
-    Affinity, AffinityMode, Algorithm, Balance, CanaryAffinity, Hash, KeyPart, OnFailure, SameSite,
-    Secure, SessionCookie,
+    Affinity, AffinityMode, Algorithm, Balance, CanaryAffinity, Hash, KeyPart, OnFailure, Protocol,
+    SameSite, Secure, SessionCookie,
 };
 
+/// How Services are asked for the Ingress that says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Which endpoint gets a request.
+    pub(crate) balance: Balance,
+    /// What is spoken, whatever the Service says about its port.
+    pub(crate) protocol: Option<Protocol>,
+}
+
 impl Reader<'_> {
+    pub(super) fn manner(&mut self) -> Manner {
+        Manner {
+            balance: self.balance(),
+            protocol: self.protocol(),
+        }
+    }
+
+    fn protocol(&mut self) -> Option<Protocol> {
+        let (key, value) = self.text(Feature::BackendProtocol)?;
+        match value.to_ascii_uppercase().as_str() {
+            "HTTP" => None,
+            "HTTP2" | "GRPC" => Some(Protocol::H2c),
+            "HTTPS" | "GRPCS" => {
+                let text = format!(
+                    "{} has no effect yet: Services are asked without TLS",
+                    quote(value)
+                );
+                let field = format!("metadata.annotations[{key}]");
+                self.diagnostics
+                    .warning(self.object, field, Reason::NoEffect, text);
+                None
+            }
+            _ => {
+                self.refuse(key, value, "it must be HTTP, HTTP2 or GRPC");
+                None
+            }
+        }
+    }
+
     /// All that is said about it. A session goes before a key, a key before an algorithm.
-    pub(super) fn balance(&mut self) -> Balance {
+    fn balance(&mut self) -> Balance {
         let algorithm = self.value(Feature::LoadBalance, algorithm);
         let key = self.hash();
         Balance {

@@ -16,6 +16,7 @@ mod mirror;
 pub(crate) mod table;
 mod value;
 
+pub(crate) use balance::Manner;
 pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
 pub(crate) use destination::Destinations;
 pub(crate) use external::ExternalSpec;
@@ -31,7 +32,7 @@ use crate::diagnostic::{Sink, quote};
 use crate::fleet::PortRef;
 use crate::{ObjectRef, Reason};
 use std::collections::{BTreeMap, HashMap};
-use tidegate_model::{Balance, ClusterName, Filters, Redirect};
+use tidegate_model::{ClusterName, Filters, Redirect};
 
 /// Prefixes in the order in which they win when one name is written with several.
 pub(crate) const PREFIXES: [&str; 3] = [
@@ -76,6 +77,7 @@ pub(crate) enum Feature {
     AuthSigninParameter,
     AuthType,
     AuthUrl,
+    BackendProtocol,
     Blacklist,
     BodySize,
     Canary,
@@ -209,8 +211,8 @@ pub(crate) struct Annotations {
     pub(crate) error_statuses: Option<(Vec<u16>, String)>,
     /// Set when something that protects the routes does not work: they answer 503.
     pub(crate) closed: bool,
-    /// How requests of its Services are given to endpoints.
-    pub(crate) balance: Balance,
+    /// How its Services are asked.
+    pub(crate) manner: Manner,
     /// Whose name and password are asked for, until the Secret is looked up.
     pub(crate) password: Option<PasswordSpec>,
     /// Who is asked, until its Service is looked up.
@@ -318,7 +320,7 @@ pub(crate) fn read(
     annotations.pinned = reader.pinned();
     annotations.canary = reader.canary();
     reader.filters(&mut annotations);
-    annotations.balance = reader.balance();
+    annotations.manner = reader.manner();
     annotations.default_backend = reader.default_backend();
     annotations.mirror = reader.mirror();
     annotations.error_statuses = reader.error_statuses();

@@ -40,8 +40,8 @@ pub(super) const GROUPS: &[Group] = &[
     },
     group! { "Backend protocol and connections", "后端协议与连接";
         "backend-protocol", Both, Service, OneOf(&["HTTP", "HTTP2", "HTTPS", "GRPC", "GRPCS"]), "HTTP",
-            "Protocol spoken to the backend", "与后端通信的协议",
-            NotYet;
+            "Protocol spoken to the backend; HTTPS and GRPCS have no effect yet", "与后端通信的协议；HTTPS 与 GRPCS 尚无作用",
+            Works(Feature::BackendProtocol);
         "connection-policy-tcp-max-connection", Own, Service, Integer(0, 1_000_000_000), "",
             "Most connections to the Service", "到 Service 的最大连接数",
             NotYet;
