@@ -6,8 +6,8 @@ mod rig;
 use rig::*;
 use std::time::Duration;
 use tidegate_model::{
-    AuthTarget, BackendId, Cidr, ExternalAuth, HostPattern, KeyPart, PathMatch, Route, RouteId,
-    Satisfy, Snapshot,
+    AuthCache, AuthTarget, BackendId, Cidr, ExternalAuth, HostPattern, KeepAnswers, KeyPart,
+    PathMatch, Route, RouteId, Satisfy, Snapshot,
 };
 
 const GRANT: &str = "HTTP/1.1 202 Accepted\r\nX-User: anna\r\nSet-Cookie: s=1\r\nX-Other: no\r\nContent-Length: 2\r\n\r\nok";
@@ -25,6 +25,7 @@ fn by_backend() -> ExternalAuth {
         query: vec![KeyPart::Text("for=".to_owned()), KeyPart::Uri],
         response_headers: vec!["X-User".to_owned()],
         redirect: Vec::new(),
+        cache: None,
         sign_in: Vec::new(),
     }
 }
@@ -71,6 +72,11 @@ async fn the_service_sees_the_request_and_the_backend_what_it_says() {
         assert!(!asked.contains(gone), "{gone:?}: {asked}");
     }
     let served = shop.received();
+    let id = |head: &str| {
+        let line = head.lines().find(|line| line.starts_with("X-Request-Id: "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(id(&asked), id(&served));
     for line in ["X-User: anna\r\n", "\r\n\r\nbody"] {
         assert!(served.contains(line), "{line:?}: {served}");
     }
@@ -227,5 +233,66 @@ async fn an_address_that_is_let_in_is_not_asked_about_where_one_rule_is_enough()
     assert_eq!(rig.get("/").await.status, 403);
     judge.set(Mode::Raw(GRANT));
     assert_eq!(rig.get("/").await.status, 200);
+    rig.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_not_asked_again_and_is_nobody_else_s() {
+    let shop = Backend::start("az1", Mode::Serve);
+    let granted = "HTTP/1.1 200 OK\r\nX-User: anna\r\nContent-Length: 0\r\n\r\n";
+    let judge = Backend::start("judge", Mode::Raw(granted));
+    let cached = ExternalAuth {
+        cache: Some(AuthCache {
+            key: vec![KeyPart::Host, KeyPart::Cookie("session".to_owned())],
+            keep: vec![KeepAnswers {
+                statuses: vec![200, 403],
+                time: Duration::from_secs(3600),
+            }],
+        }),
+        ..by_backend()
+    };
+    let content = guarded(&shop, &judge, cached);
+    let rig = Rig::start(content.clone()).await;
+    let ask = async |cookie: &str| {
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: shop.example.com\r\nCookie: {cookie}\r\n\r\n");
+        rig.send(request.as_bytes()).await.status
+    };
+    for _ in 0..3 {
+        assert_eq!(ask("session=anna").await, 200);
+    }
+    assert_eq!(judge.requests(), 1);
+    assert_eq!(
+        shop.received().matches("X-User: anna\r\n").count(),
+        3,
+        "what was said is remembered whole"
+    );
+    judge.set(Mode::Status(403));
+    assert_eq!(ask("session=bert").await, 403);
+    assert_eq!(ask("session=bert").await, 403);
+    assert_eq!(judge.requests(), 2);
+    // A change of another rule of the route forgets nothing.
+    let mut changed = content;
+    first(&mut changed.hosts)[0].filters.max_body = Some(1000);
+    rig.publish(changed).await;
+    assert_eq!(ask("session=anna").await, 200);
+    assert_eq!(judge.requests(), 2);
+    // Neither who has no session, nor an answer that sets a cookie or says nothing, is remembered.
+    for (mode, expected) in [
+        (Mode::Raw(granted), 200),
+        (Mode::Status(403), 403),
+        (Mode::Raw(GRANT), 200),
+        (Mode::Status(500), 503),
+    ] {
+        let before = judge.requests();
+        judge.set(mode);
+        let cookie = match mode {
+            Mode::Raw(GRANT) | Mode::Status(500) => "session=carl",
+            _ => "other=x",
+        };
+        assert_eq!(ask(cookie).await, expected);
+        assert_eq!(ask(cookie).await, expected);
+        assert_eq!(judge.requests(), before + 2, "{mode:?}");
+    }
     rig.shutdown().await;
 }

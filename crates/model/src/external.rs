@@ -3,6 +3,7 @@
 use crate::filter::{HeaderEdits, REQUEST_OWN, is_authority, is_token};
 use crate::{BackendId, KeyPart, key};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Another service is asked about each request, with its headers and without its body, before it goes on. An answer of
 /// 2xx lets it, 401 and 403 refuse it; anything else, and none, is 503: who cannot be asked lets nobody in.
@@ -28,10 +29,35 @@ pub struct ExternalAuth {
     /// `X-Auth-Request-Redirect`; without it, the path and query of the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect: Vec<KeyPart>,
+    /// What it says is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<AuthCache>,
     /// Where a client that is refused with 401 is sent to (302). What comes from the request is percent-encoded behind
     /// the `?`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sign_in: Vec<KeyPart>,
+}
+
+/// Answers that are remembered for requests with the same key, by each gateway for itself. An answer that sets cookies is
+/// not, and a request that has none of the headers and cookies in the key is always asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthCache {
+    /// What the key is made of: a header or a cookie must be part of it, or one client would be taken for another.
+    pub key: Vec<KeyPart>,
+    /// Which answers are remembered, and how long.
+    pub keep: Vec<KeepAnswers>,
+}
+
+/// For how long answers are remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepAnswers {
+    /// Answers of these statuses: 2xx, 401 or 403.
+    pub statuses: Vec<u16>,
+    /// So long.
+    #[serde(with = "crate::duration")]
+    pub time: Duration,
 }
 
 /// Who is asked whether a request may go on.
@@ -101,6 +127,9 @@ impl ExternalAuth {
                 return Err((field, "only visible ASCII is allowed".to_owned()));
             }
         }
+        if let Some(cache) = &self.cache {
+            cache.validate()?;
+        }
         let edits = HeaderEdits {
             remove: self.response_headers.clone(),
             ..HeaderEdits::default()
@@ -108,5 +137,25 @@ impl ExternalAuth {
         edits
             .validate(&REQUEST_OWN)
             .map_err(|reason| ("response_headers", reason))
+    }
+}
+
+impl AuthCache {
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        key::validate(&self.key).map_err(|why| ("cache.key", why))?;
+        let credential = |part: &KeyPart| matches!(part, KeyPart::Header(_) | KeyPart::Cookie(_));
+        if !self.key.iter().any(credential) {
+            let why =
+                "no header and no cookie is part of it, so one client would be taken for another";
+            return Err(("cache.key", why.to_owned()));
+        }
+        let mut statuses = self.keep.iter().flat_map(|keep| &keep.statuses);
+        match statuses.find(|status| !matches!(status, 200..=299 | 401 | 403)) {
+            Some(status) => Err((
+                "cache.keep",
+                format!("{status} is not 2xx, 401 or 403: such answers say nothing"),
+            )),
+            None => Ok(()),
+        }
     }
 }

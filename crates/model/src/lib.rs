@@ -52,7 +52,7 @@ pub use balance::{
 };
 pub use changes::{Difference, differences};
 pub use cidr::{Cidr, InvalidCidr};
-pub use external::{AuthTarget, ExternalAuth};
+pub use external::{AuthCache, AuthTarget, ExternalAuth, KeepAnswers};
 pub use filter::{
     Access, Cors, ErrorPages, Filters, Header, HeaderEdits, Pace, PathRewrite, Rewrite, RouteRetry,
     RouteTimeouts,

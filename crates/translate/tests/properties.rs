@@ -182,6 +182,8 @@ const FILTERS: &[&str] = &[
     "limit-connections",
     "backend-protocol",
     "auth-url",
+    "auth-cache-key",
+    "auth-cache-duration",
     "mirror-target-service",
     "mirror-target",
     "mirror-percentage",

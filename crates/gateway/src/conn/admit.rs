@@ -106,7 +106,7 @@ pub(super) fn admit<'t>(
             Framing::None | Framing::Chunked | Framing::UntilEnd => None,
         },
     };
-    let own_id = request_id(client);
+    let own_id = *asked.request_id.get_or_insert_with(|| request_id(client));
     let identity = Identity {
         chain: &asker.chain,
         scheme: asker.scheme,
@@ -176,7 +176,7 @@ pub(super) fn admit<'t>(
     }
     request_out.clear();
     write_request(request, buf, wanted, identity, request_out);
-    if let Some(Opinion::Granted { request, .. }) = &asked.opinion {
+    if let Some(Opinion::Granted { request, .. }) = asked.opinion.as_deref() {
         add_lines(request_out, request);
     }
     let mirror = filters.and_then(|filters| filters.mirror.as_deref());

@@ -27,6 +27,7 @@ use crate::h1::{Persistence, Refusal};
 use crate::worker::Scratch;
 use admit::{Admitted, Destination, normal_host};
 use client::HeadRead;
+use std::sync::Arc;
 
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +125,8 @@ async fn serve_request(client: &mut Client, scratch: &mut Scratch) -> After {
             // Apart, so that those who ask nothing do not carry their size.
             Ok(Admitted::Check(check)) => asked.password = Some(Box::pin(check.run()).await),
             Ok(Admitted::Inquire(question)) => {
-                asked.opinion = Some(Box::pin(inquire::inquire(client, &question)).await);
+                let opinion = Box::pin(inquire::inquire(client, &question)).await;
+                asked.opinion = Some(Arc::new(opinion));
             }
             Err(refusal) => return refuse(client, scratch, refusal).await,
         }

@@ -1,13 +1,17 @@
 //! Asking another service who may ask.
 
+mod cache;
+
 use super::{Facts, Own, Verdict};
 use crate::choose::BackendState;
 use crate::conn::OwnAnswer;
 use crate::h1::{Edits, append_line};
 use crate::key::write_url;
 use crate::table::{ForwardEntry, HeaderLookup};
+use cache::Cache;
 use std::sync::Arc;
 use tidegate_model::{AuthTarget, ExternalAuth as Rule, KeyPart, RoutePlacement};
+use tidegate_runtime::Tick;
 
 /// Who is asked, and what.
 #[derive(Debug)]
@@ -17,6 +21,7 @@ pub(crate) struct ExternalAuth {
     pub(crate) to: Option<ForwardEntry>,
     /// What the question leaves out of what the client says.
     edits: Edits,
+    cache: Option<Cache>,
 }
 
 /// A question that is to be sent.
@@ -31,7 +36,11 @@ pub(crate) struct ExternalQuestion {
 #[derive(Debug)]
 pub(crate) enum Opinion {
     /// It may go on: with these lines to the backend, and these to the client.
-    Granted { request: Vec<u8>, answer: Vec<u8> },
+    Granted {
+        status: u16,
+        request: Vec<u8>,
+        answer: Vec<u8>,
+    },
     /// It may not: 401 or 403, with these lines to the client.
     Denied { status: u16, answer: Vec<u8> },
     /// It could not be asked, or said nothing that could be used.
@@ -50,10 +59,31 @@ pub(crate) struct Wording<'a> {
     pub(crate) edits: &'a Edits,
 }
 
+/// How a line of an answer begins that sets a cookie, as it is written here.
+const SET_COOKIE: &[u8] = b"Set-Cookie: ";
 /// What the question says about the request, whatever the client says in these.
 const ORIGINAL_URL: &str = "X-Original-URL";
 const ORIGINAL_METHOD: &str = "X-Original-Method";
 const REDIRECT: &str = "X-Auth-Request-Redirect";
+
+impl Opinion {
+    /// The status it came with.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Granted { status, .. } | Self::Denied { status, .. } => Some(*status),
+            Self::None => None,
+        }
+    }
+
+    fn sets_cookies(&self) -> bool {
+        match self {
+            Self::Granted { answer, .. } | Self::Denied { answer, .. } => {
+                answer.windows(SET_COOKIE.len()).any(|w| w == SET_COOKIE)
+            }
+            Self::None => false,
+        }
+    }
+}
 
 impl ExternalAuth {
     pub(super) fn compile(rule: &Rule, to: Option<Arc<BackendState>>) -> Self {
@@ -70,6 +100,38 @@ impl ExternalAuth {
             rule: rule.clone(),
             to: to.map(forward),
             edits,
+            cache: rule.cache.as_ref().map(Cache::new),
+        }
+    }
+
+    /// Whether it asks by this very rule, and the same backend.
+    pub(super) fn is_for(&self, rule: &Rule, to: Option<&Arc<BackendState>>) -> bool {
+        let same = match (&self.to, to) {
+            (Some(own), Some(other)) => Arc::ptr_eq(&own.backend, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same && self.rule == *rule
+    }
+
+    /// What was said about a request like this, if it is remembered.
+    pub(super) fn remembered<H: HeaderLookup>(
+        &self,
+        facts: &Facts<'_, H>,
+        now: Tick,
+    ) -> Option<Arc<Opinion>> {
+        self.cache.as_ref()?.remembered(facts, now)
+    }
+
+    /// Remembers what was said about a request.
+    pub(super) fn remember<H: HeaderLookup>(
+        &self,
+        facts: &Facts<'_, H>,
+        opinion: &Arc<Opinion>,
+        now: Tick,
+    ) {
+        if let Some(cache) = &self.cache {
+            cache.remember(facts, opinion, now);
         }
     }
 
@@ -154,7 +216,11 @@ impl ExternalAuth {
             }
         }
         match status {
-            200..=299 => Opinion::Granted { request, answer },
+            200..=299 => Opinion::Granted {
+                status,
+                request,
+                answer,
+            },
             401 | 403 => Opinion::Denied { status, answer },
             _ => Opinion::None,
         }

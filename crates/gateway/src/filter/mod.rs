@@ -153,7 +153,12 @@ impl Filters {
         let external = match &filters.external_auth {
             Some(rule) => {
                 let backend = filters.external_auth_backend().map(backend).transpose()?;
-                Some(Arc::new(ExternalAuth::compile(rule, backend)))
+                let known = before.and_then(|filters| filters.external.as_ref());
+                let known = known.filter(|external| external.is_for(rule, backend.as_ref()));
+                Some(match known {
+                    Some(external) => Arc::clone(external),
+                    None => Arc::new(ExternalAuth::compile(rule, backend)),
+                })
             }
             None => None,
         };
@@ -255,6 +260,10 @@ impl Filters {
             }
         }
         if let Some(external) = self.external.as_ref().filter(|_| !enough) {
+            match &asked.opinion {
+                Some(opinion) => external.remember(facts, opinion, moment.now),
+                None => asked.opinion = external.remembered(facts, moment.now),
+            }
             let verdict = match &asked.opinion {
                 Some(opinion) => external.judge(opinion, facts, own),
                 // It would go round and round.

@@ -35,7 +35,9 @@ pub(crate) struct Asked {
     /// Whether its password lets it in.
     pub(crate) password: Option<Result<(), OwnAnswer>>,
     /// What another service says about it.
-    pub(crate) opinion: Option<Opinion>,
+    pub(crate) opinion: Option<Arc<Opinion>>,
+    /// Its own name, for as long as it is looked at: a question about it has the same.
+    pub(crate) request_id: Option<[u8; 32]>,
     /// It is such a question itself.
     pub(crate) is_question: bool,
 }

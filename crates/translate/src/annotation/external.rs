@@ -1,9 +1,12 @@
 //! Annotations about a service that is asked who may ask.
 
 use super::balance::parts;
-use super::value::Closed;
+use super::value::{Closed, window};
 use super::{Feature, Reader};
-use tidegate_model::{AuthTarget, BackendId, ExternalAuth, Filters, KeyPart, PathMatch};
+use std::time::Duration;
+use tidegate_model::{
+    AuthCache, AuthTarget, BackendId, ExternalAuth, Filters, KeepAnswers, KeyPart, PathMatch,
+};
 
 /// What is said about it, before its Service is looked up.
 pub(crate) struct ExternalSpec {
@@ -46,6 +49,7 @@ impl Reader<'_> {
             query,
             response_headers: Vec::new(),
             redirect: Vec::new(),
+            cache: None,
             sign_in: Vec::new(),
         };
         if let Err(why) = serves(&auth) {
@@ -84,6 +88,15 @@ impl Reader<'_> {
         }) {
             auth = sign_in;
         }
+        let keep = self.value(Feature::AuthCacheDuration, keep_answers);
+        let keep = keep.unwrap_or_else(default_keep);
+        if let Some(cached) = self.part_of(Feature::AuthCacheKey, &auth, |auth, text| {
+            let key = parts(text)?;
+            auth.cache = Some(AuthCache { key, keep });
+            Ok(())
+        }) {
+            auth = cached;
+        }
         // Cookies are passed on with any answer.
         self.flag(Feature::AuthAlwaysSetCookie);
         Ok(Some(ExternalSpec { url, service, auth }))
@@ -103,6 +116,31 @@ impl Reader<'_> {
             Ok(changed)
         })
     }
+}
+
+/// `200 202 401 5m`.
+fn default_keep() -> Vec<KeepAnswers> {
+    vec![KeepAnswers {
+        statuses: vec![200, 202, 401],
+        time: Duration::from_secs(300),
+    }]
+}
+
+/// Statuses and a time, such as `200 202 10m`; several by commas. What says nothing about who may ask is passed over.
+fn keep_answers(text: &str) -> Result<Vec<KeepAnswers>, String> {
+    let one = |text: &str| {
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        let time = words.pop().unwrap_or_default();
+        let status = |word: &&str| {
+            let status = word.parse::<u16>().ok();
+            status.ok_or_else(|| format!("{word:?} is not a status"))
+        };
+        Ok(KeepAnswers {
+            time: window(time)?,
+            statuses: words.iter().map(status).collect::<Result<_, String>>()?,
+        })
+    };
+    text.split(',').map(one).collect()
 }
 
 fn serves(auth: &ExternalAuth) -> Result<(), String> {

@@ -67,6 +67,8 @@ pub(crate) enum Feature {
     Allowlist,
     AppRoot,
     AuthAlwaysSetCookie,
+    AuthCacheDuration,
+    AuthCacheKey,
     AuthMethod,
     AuthRealm,
     AuthRequestRedirect,

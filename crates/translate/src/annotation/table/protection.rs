@@ -78,10 +78,11 @@ pub(super) const GROUPS: &[Group] = &[
             Works(Feature::AuthAlwaysSetCookie);
         "auth-cache-key", Both, Ingress, Text, "",
             "Key by which its answers are kept", "缓存其应答的键",
-            NotYet;
-        "auth-cache-duration", Both, Ingress, Text, "",
+            ~ "It must name a header or a cookie; answers that set cookies are not kept", "必须包含某个头或 cookie；设置 cookie 的应答不缓存",
+            Works(Feature::AuthCacheKey);
+        "auth-cache-duration", Both, Ingress, Text, "200 202 401 5m",
             "How long they are kept", "缓存多久",
-            NotYet;
+            Works(Feature::AuthCacheDuration);
         "auth-keepalive", Both, Ingress, Integer(0, 1_000_000), "0",
             "Most idle connections to it", "到它的最大空闲连接数",
             ~ "Connections to it are kept as to any backend", "到它的连接与到任何后端的一样被保持",
