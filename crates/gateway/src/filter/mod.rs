@@ -210,8 +210,8 @@ impl Filters {
         })))
     }
 
-    /// Whether the request may go on; if not, the gateway's answer to it, of which `own` gets what differs. A request that something was asked about is looked at again, with what came
-    /// of it in `asked`.
+    /// Whether the request may go on; if not, the gateway's answer to it, of which `own` gets what differs. A request
+    /// that something was asked about is looked at again, with what came of it in `asked`.
     pub(crate) fn check<H: HeaderLookup>(
         &self,
         facts: &Facts<'_, H>,

@@ -150,25 +150,9 @@ pub(crate) async fn forward(
             // What is left of the body is not for whoever tells the error.
             unread = !upload.is_done();
             upload = Upload::new(Framing::None, None);
-            request.persistence = match unread {
-                true => Persistence::Close,
-                false => request.persistence,
-            };
-            (request.to, request.claim) = (&pages.to, Claim::Free);
-            ErrorPages::write_status(status, &mut scratch.page_out);
-            std::mem::swap(&mut scratch.request_out, &mut scratch.page_out);
-            let rules = Rules {
-                to: request.to,
-                claim: request.claim,
-                asked: Asked {
-                    method: scratch.request.method.or_get(),
-                    websocket: false,
-                },
-                repeatable: true,
-                ..exchange.rules
-            };
+            request = request.for_error(pages, unread);
+            let rules = ask_for_page(scratch, request, status, exchange.rules);
             exchange = Exchange::new(rules, client.worker.now());
-            scratch.tried.clear();
             continue;
         }
         match event {
@@ -203,6 +187,28 @@ pub(crate) async fn forward(
     }
 }
 
+/// Makes the question about an error the request to send; gives the rules for it.
+fn ask_for_page<'a>(
+    scratch: &mut Scratch,
+    request: Request<'a>,
+    status: u16,
+    rules: Rules<'a>,
+) -> Rules<'a> {
+    ErrorPages::write_status(status, &mut scratch.page_out);
+    std::mem::swap(&mut scratch.request_out, &mut scratch.page_out);
+    scratch.tried.clear();
+    Rules {
+        to: request.to,
+        claim: request.claim,
+        asked: Asked {
+            method: scratch.request.method.or_get(),
+            websocket: false,
+        },
+        repeatable: true,
+        ..rules
+    }
+}
+
 async fn give_up(
     client: &mut Client,
     scratch: &mut Scratch,
@@ -221,7 +227,20 @@ fn linger_unless(whole: bool, after: After) -> After {
     }
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// The same to whoever tells its error; with a part of its body unread, its connection ends behind it.
+    fn for_error(self, pages: &'a ErrorPages, unread: bool) -> Self {
+        Self {
+            to: &pages.to,
+            claim: Claim::Free,
+            persistence: match unread {
+                true => Persistence::Close,
+                false => self.persistence,
+            },
+            ..self
+        }
+    }
+
     /// Whether it may be sent more than once.
     fn is_repeatable(&self, scratch: &Scratch) -> bool {
         scratch.request.method.is_idempotent()
