@@ -4,8 +4,8 @@ use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegate_model::{
-    Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, Route, Settings,
-    SharedMap, SharedPart, Snapshot, differences,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Generation, Handshake,
+    HostPattern, Route, Settings, SharedMap, SharedPart, Snapshot, differences,
 };
 
 /// The parts in which a snapshot differs from its base.
@@ -43,6 +43,12 @@ pub struct Changes {
     /// Certificates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<CertificateId, Option<SharedPart<Certificate>>>,
+    /// Who signs certificates of others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub authorities: BTreeMap<CertificateId, Option<SharedPart<Authorities>>>,
+    /// Handshakes by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub handshakes: BTreeMap<HostPattern, Option<SharedPart<Handshake>>>,
 }
 
 /// The receiver does not have what a delta is about; it needs the whole snapshot.
@@ -89,6 +95,18 @@ impl Delta {
                 &new.certificates,
                 &mut digest,
                 Digest::of_certificate,
+            ),
+            authorities: changed(
+                &old.authorities,
+                &new.authorities,
+                &mut digest,
+                Digest::of_authorities,
+            ),
+            handshakes: changed(
+                &old.handshakes,
+                &new.handshakes,
+                &mut digest,
+                Digest::of_handshake,
             ),
         };
         Self {
@@ -138,6 +156,18 @@ impl Delta {
             changes.certificates,
             &mut digest,
             Digest::of_certificate,
+        );
+        put(
+            &mut next.authorities,
+            changes.authorities,
+            &mut digest,
+            Digest::of_authorities,
+        );
+        put(
+            &mut next.handshakes,
+            changes.handshakes,
+            &mut digest,
+            Digest::of_handshake,
         );
         if digest == self.digest {
             Ok(next)

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tidegate_model::{
-    Backend, BackendId, Certificate, CertificateId, HostPattern, Route, Settings, SharedPart,
-    Snapshot,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Handshake, HostPattern, Route,
+    Settings, SharedPart, Snapshot,
 };
 
 /// Names the content of a snapshot, whatever its generation.
 ///
 /// It is the sum, modulo 2^64 in each of four lanes, of the BLAKE3 digests of all parts (settings, each
-/// host's routes and certificate, each backend, each certificate) with their names. So a changed part costs one part's work: subtract the old, add the
-/// new. It protects from mistakes, not from an enemy; who may write to the feed is the socket's business.
+/// host's routes, certificate and handshake, each backend, certificate and bundle of authorities) with their names. So a
+/// changed part costs one part's work: subtract the old, add the new. It protects from mistakes, not from an enemy; who may write to the feed is the socket's business.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u64; 4]);
@@ -31,6 +31,12 @@ impl Digest {
         }
         for (id, certificate) in &snapshot.certificates {
             sum.add(Self::of_certificate(id, certificate));
+        }
+        for (id, authorities) in &snapshot.authorities {
+            sum.add(Self::of_authorities(id, authorities));
+        }
+        for (host, handshake) in &snapshot.handshakes {
+            sum.add(Self::of_handshake(host, handshake));
         }
         sum
     }
@@ -56,6 +62,17 @@ impl Digest {
         certificate: &SharedPart<Certificate>,
     ) -> Self {
         Self::of_part("certificate", id.as_str(), certificate)
+    }
+
+    pub(crate) fn of_authorities(
+        id: &CertificateId,
+        authorities: &SharedPart<Authorities>,
+    ) -> Self {
+        Self::of_part("authorities", id.as_str(), authorities)
+    }
+
+    pub(crate) fn of_handshake(host: &HostPattern, handshake: &SharedPart<Handshake>) -> Self {
+        Self::of_part("handshake", &host.to_string(), handshake)
     }
 
     /// The JSON form is canonical: fields in the order of the type, maps sorted by key.

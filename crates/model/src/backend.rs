@@ -1,6 +1,6 @@
 //! Backends: the same-named Service of all clusters, and how a request is placed among them.
 
-use crate::{Balance, ClusterName};
+use crate::{BackendTls, Balance, ClusterName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +16,9 @@ pub struct Backend {
     /// What is spoken to endpoints.
     #[serde(default, skip_serializing_if = "Protocol::is_default")]
     pub protocol: Protocol,
+    /// How they are spoken to in TLS; not at all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<BackendTls>,
     /// How the gateway judges endpoints.
     #[serde(default)]
     pub health: HealthPolicy,
@@ -34,8 +37,9 @@ pub enum Protocol {
     /// HTTP/1.1.
     #[default]
     Http1,
-    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 3.3): gRPC.
-    H2c,
+    /// HTTP/2, as gRPC needs it: without TLS by prior knowledge (RFC 9113 3.3), with TLS by ALPN (3.2).
+    #[serde(alias = "h2c")]
+    Http2,
 }
 
 impl Protocol {

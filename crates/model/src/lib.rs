@@ -39,6 +39,7 @@ mod shared;
 mod snapshot;
 mod text;
 mod tls;
+mod trust;
 
 pub use answer::{AnswerRewrite, Replace};
 pub use auth::{BasicAuth, InvalidPasswordHash, PasswordHash, PasswordScheme, Satisfy};
@@ -73,6 +74,7 @@ pub use shared::{SharedMap, SharedPart};
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
 pub use text::SharedText;
 pub use tls::{Certificate, CertificateId, PrivateKey};
+pub use trust::{Authorities, BackendTls, CipherSuite, Handshake, TlsRules, TlsVersion, Verify};
 
 #[cfg(test)]
 mod tests;

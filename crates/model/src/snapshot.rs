@@ -3,8 +3,9 @@
 use crate::changes::differences;
 use crate::filter::{is_authority, is_redirect, is_token, not_a_redirect};
 use crate::{
-    Action, Backend, BackendId, Certificate, CertificateId, FieldMatch, Generation, HostPattern,
-    PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings, SharedMap, SharedPart, Target,
+    Action, Authorities, Backend, BackendId, Certificate, CertificateId, FieldMatch, Generation,
+    Handshake, HostPattern, PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings, SharedMap,
+    SharedPart, Target,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -34,9 +35,15 @@ pub struct Snapshot {
     /// then a wildcard, then [`HostPattern::Any`], also for clients that ask for none.
     #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
     pub tls: SharedMap<HostPattern, CertificateId>,
-    /// What `tls` names.
+    /// What `tls` and backends name.
     #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
     pub certificates: SharedMap<CertificateId, SharedPart<Certificate>>,
+    /// Who signs certificates of others, by name.
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub authorities: SharedMap<CertificateId, SharedPart<Authorities>>,
+    /// How clients of TLS shake hands, where that is not as usual, by the name they ask for as in `tls`.
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub handshakes: SharedMap<HostPattern, SharedPart<Handshake>>,
 }
 
 /// A snapshot that must not be served.
@@ -67,6 +74,8 @@ impl Snapshot {
             backends: SharedMap::new(),
             tls: SharedMap::new(),
             certificates: SharedMap::new(),
+            authorities: SharedMap::new(),
+            handshakes: SharedMap::new(),
         }
     }
 
@@ -102,10 +111,24 @@ impl Snapshot {
             let Some(backend) = backend else { continue };
             backend
                 .validate()
+                .and_then(|()| self.validate_names(backend))
                 .map_err(|(field, reason)| InvalidSnapshot::Field {
                     field: format!("backends[{id}].{field}"),
                     reason,
                 })?;
+        }
+        self.validate_names_since(before)?;
+        for (host, handshake) in &self.handshakes {
+            let refuse = |field: &str, reason| {
+                let field = format!("handshakes[{host}].{field}");
+                Err(InvalidSnapshot::Field { field, reason })
+            };
+            let rules = handshake.rules.validate();
+            rules.or_else(|(field, reason)| refuse(field, reason))?;
+            let named = handshake.authorities.as_ref();
+            if let Some(id) = named.filter(|id| !self.authorities.contains_key(*id)) {
+                return refuse("authorities", format!("there are no authorities {id}"));
+            }
         }
         let mut tls = self.tls.iter();
         match tls.find(|(_, id)| !self.certificates.contains_key(*id)) {
@@ -113,6 +136,44 @@ impl Snapshot {
                 field: format!("tls[{host}]"),
                 reason: format!("there is no certificate {id}"),
             }),
+            None => Ok(()),
+        }
+    }
+
+    /// That what backends name is there, where something went that they may have named.
+    fn validate_names_since(&self, before: &Self) -> Result<(), InvalidSnapshot> {
+        let certificates = differences(Some(&before.certificates), &self.certificates);
+        let authorities = differences(Some(&before.authorities), &self.authorities);
+        if certificates.iter().all(|(_, now)| now.is_some())
+            && authorities.iter().all(|(_, now)| now.is_some())
+        {
+            return Ok(());
+        }
+        for (id, backend) in &self.backends {
+            self.validate_names(backend)
+                .map_err(|(field, reason)| InvalidSnapshot::Field {
+                    field: format!("backends[{id}].{field}"),
+                    reason,
+                })?;
+        }
+        Ok(())
+    }
+
+    fn validate_names(&self, backend: &Backend) -> Result<(), (String, String)> {
+        let Some(tls) = &backend.tls else {
+            return Ok(());
+        };
+        let authorities = tls.verify.authorities();
+        if let Some(id) = authorities.filter(|id| !self.authorities.contains_key(*id)) {
+            let reason = format!("there are no authorities {id}");
+            return Err(("tls.verify.by.authorities".to_owned(), reason));
+        }
+        let certificate = tls.certificate.as_ref();
+        match certificate.filter(|id| !self.certificates.contains_key(*id)) {
+            Some(id) => Err((
+                "tls.certificate".to_owned(),
+                format!("there is no certificate {id}"),
+            )),
             None => Ok(()),
         }
     }
@@ -239,6 +300,10 @@ impl Backend {
         self.balance
             .validate()
             .map_err(|(field, reason)| (format!("balance.{field}"), reason))?;
+        if let Some(tls) = &self.tls {
+            tls.validate()
+                .map_err(|(field, reason)| (format!("tls.{field}"), reason))?;
+        }
         let mut seen = HashSet::new();
         let members = self.placement.tiers.iter().flat_map(|tier| &tier.clusters);
         match members.map(|m| &m.cluster).find(|c| !seen.insert(*c)) {

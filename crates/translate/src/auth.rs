@@ -3,10 +3,12 @@
 //! Whatever is missing or cannot be read closes the routes (503). Nothing of a Secret but names of users is ever
 //! told.
 
-use crate::Reason;
 use crate::annotation::{PasswordSpec, UsersForm};
 use crate::diagnostic::{Sink, quote};
+use crate::{Reason, TlsSecret};
+
 use crate::ingress::Mine;
+use crate::tls::AUTHORITIES;
 use k8s_openapi::api::core::v1::Secret;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -21,6 +23,8 @@ pub struct AuthSecret {
     /// Its name.
     pub name: String,
     data: BTreeMap<String, Vec<u8>>,
+    /// Certificates, where it holds those of authorities: `kubectl create secret generic` makes it of this type.
+    tls: Option<TlsSecret>,
 }
 
 /// The Secrets by namespace and name.
@@ -43,7 +47,17 @@ impl AuthSecret {
             data: data
                 .map(|(key, bytes)| (key.clone(), bytes.0.clone()))
                 .collect(),
+            tls: secret
+                .data
+                .as_ref()
+                .is_some_and(|data| data.contains_key(AUTHORITIES))
+                .then(|| TlsSecret::read(secret)),
         }
+    }
+
+    /// The certificates in it.
+    pub(crate) fn tls(&self) -> Option<&TlsSecret> {
+        self.tls.as_ref()
     }
 
     /// The users in it. Of several lines for one name the first counts, as in nginx.

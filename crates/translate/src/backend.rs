@@ -8,7 +8,8 @@ use crate::{Freshness, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
-    Backend, BackendId, ClusterName, Placement, Protocol, Tier, TierMember, Weight,
+    Backend, BackendId, BackendTls, ClusterName, Placement, Protocol, Tier, TierMember, Verify,
+    Weight,
 };
 
 /// The backends that routes have asked for so far.
@@ -85,7 +86,7 @@ impl<'a> Backends<'a> {
                     clusters.insert(cluster.clone(), endpoints);
                     match protocol {
                         Protocol::Http1 => unlike.push(cluster.clone()),
-                        Protocol::H2c => {}
+                        Protocol::Http2 => {}
                     }
                 }
                 PortIn::NoPort => without_port.push(cluster.clone()),
@@ -105,7 +106,7 @@ impl<'a> Backends<'a> {
         // The same application in all of them: whoever says nothing has been forgotten.
         let protocol = match unlike.len() == clusters.len() {
             true => Protocol::Http1,
-            false => Protocol::H2c,
+            false => Protocol::Http2,
         };
         let protocol = manner.protocol.unwrap_or(protocol);
         if protocol == Protocol::Http1 || manner.protocol.is_some() {
@@ -116,6 +117,7 @@ impl<'a> Backends<'a> {
                 own_policy.or_else(|| self.policies.of_service(&service.namespace, &service.name));
             let backend = Backend {
                 balance: manner.balance.clone(),
+                tls: manner.tls.clone().map(|tls| for_service(tls, service)),
                 ..self.build(class, policy, protocol, clusters)
             };
             self.built.insert(id.clone(), backend);
@@ -190,6 +192,16 @@ impl<'a> Backends<'a> {
     pub(crate) fn finish(self) -> BTreeMap<BackendId, Backend> {
         self.built
     }
+}
+
+/// Fills in the name that certificates are checked for where none is said: that of the Service in its cluster.
+fn for_service(mut tls: BackendTls, service: &ServiceRef) -> BackendTls {
+    if let Verify::By { name, .. } = &mut tls.verify
+        && name.is_empty()
+    {
+        *name = format!("{}.{}.svc", service.name, service.namespace);
+    }
+    tls
 }
 
 fn tier_of<'n>(names: impl Iterator<Item = &'n ClusterName>) -> Tier {

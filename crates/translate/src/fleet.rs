@@ -187,7 +187,7 @@ impl<'a> Member<'a> {
 /// What `appProtocol` says (GEP-1911). `grpc` is no name of a standard, but the one that people write.
 fn protocol(app_protocol: Option<&str>) -> Protocol {
     match app_protocol {
-        Some("kubernetes.io/h2c" | "grpc") => Protocol::H2c,
+        Some("kubernetes.io/h2c" | "grpc") => Protocol::Http2,
         Some(_) | None => Protocol::Http1,
     }
 }

@@ -30,6 +30,7 @@ mod routes;
 mod tls;
 mod touch;
 mod translator;
+mod trust;
 pub mod verdict;
 mod world;
 

@@ -22,6 +22,7 @@ impl Mine<'_> {
         // What is spoken to it, its own Service says.
         let manner = Manner {
             protocol: None,
+            tls: None,
             ..self.annotations.manner.clone()
         };
         if let Some(service) = service

@@ -6,6 +6,7 @@ use crate::class::Classes;
 use crate::fleet::{Fleet, ServiceName};
 use crate::policy::Policies;
 use crate::tls::Secrets;
+use crate::trust::Trust;
 use crate::{
     Diagnostic, ObjectRef, WorldView, alias, diagnostic, host_access, ingress, routes, tls,
 };
@@ -13,7 +14,8 @@ use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_model::{
-    Backend, BackendId, Certificate, CertificateId, HostPattern, Route, SharedPart,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Handshake, HostPattern, Route,
+    SharedPart,
 };
 
 /// What holds for all parts of a world.
@@ -23,6 +25,7 @@ pub(crate) struct Context<'a> {
     pub(crate) policies: Policies,
     secrets: Secrets<'a>,
     auth_secrets: AuthSecrets<'a>,
+    trust: Trust<'a>,
 }
 
 /// What a part contributes to a translation. No two parts have a host or an Ingress in common; backends and
@@ -32,6 +35,8 @@ pub(crate) struct Part {
     pub(crate) hosts: BTreeMap<HostPattern, SharedPart<Vec<Route>>>,
     pub(crate) tls: BTreeMap<HostPattern, CertificateId>,
     pub(crate) certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
+    pub(crate) authorities: BTreeMap<CertificateId, SharedPart<Authorities>>,
+    pub(crate) handshakes: BTreeMap<HostPattern, SharedPart<Handshake>>,
     pub(crate) backends: BTreeMap<BackendId, SharedPart<Backend>>,
     pub(crate) ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     pub(crate) diagnostics: Vec<Arc<Diagnostic>>,
@@ -53,6 +58,7 @@ impl<'a> Context<'a> {
             policies,
             secrets: Secrets::new(&world.tls_secrets),
             auth_secrets: AuthSecrets::new(&world.auth_secrets),
+            trust: Trust::new(&world.tls_secrets, &world.auth_secrets),
         }
     }
 
@@ -61,13 +67,14 @@ impl<'a> Context<'a> {
         let mut diagnostics = diagnostic::Sink::default();
         let mut backends = Backends::new(&self.fleet, &self.policies);
         let mut ours = ingress::ours(ingresses, &self.classes, &mut backends, &mut diagnostics);
+        let mut part = Part::default();
         for mine in &mut ours {
             self.auth_secrets.apply(mine, &mut diagnostics);
+            self.trust.apply(mine, &mut part, &mut diagnostics);
         }
         let mut routes = routes::compile(&ours, &mut backends, &mut diagnostics);
         host_access::apply(&ours, &mut routes, &mut diagnostics);
         let aliases = alias::compile(&ours, &mut routes, &mut diagnostics);
-        let mut part = Part::default();
         tls::compile(&self.secrets, &ours, &aliases, &mut part, &mut diagnostics);
         let mut owned: BTreeMap<_, Vec<_>> = ours
             .iter()

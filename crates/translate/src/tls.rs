@@ -13,6 +13,7 @@ use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart};
 
 mod secret;
 
+pub(crate) use secret::AUTHORITIES;
 pub use secret::TlsSecret;
 
 /// The TLS Secrets by namespace and name.

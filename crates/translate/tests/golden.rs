@@ -168,13 +168,11 @@ fn printed(translation: &Translation) -> Value {
     if translation.snapshot.settings == Default::default() {
         snapshot.as_object_mut().unwrap().remove("settings");
     }
-    let certificates = snapshot.get_mut("certificates");
-    for (_, certificate) in certificates
-        .and_then(Value::as_object_mut)
-        .into_iter()
-        .flatten()
-    {
-        *certificate = json!("as its Secret says");
+    for kind in ["certificates", "authorities"] {
+        let texts = snapshot.get_mut(kind).and_then(Value::as_object_mut);
+        for (_, text) in texts.into_iter().flatten() {
+            *text = json!("as its Secret says");
+        }
     }
     let health = serde_json::to_value(tidegate_model::HealthPolicy::default()).unwrap();
     for backend in snapshot["backends"].as_object_mut().unwrap().values_mut() {

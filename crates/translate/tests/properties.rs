@@ -70,6 +70,7 @@ fn base() -> WorldView {
                 .into(),
             ),
             problem: None,
+            authorities: Some(Ok(tidegate_model::Authorities("pem".to_owned()).into())),
         })],
         ..WorldView::default()
     }
@@ -181,6 +182,11 @@ const FILTERS: &[&str] = &[
     "limit-whitelist",
     "limit-connections",
     "backend-protocol",
+    "proxy-ssl-secret",
+    "proxy-ssl-verify",
+    "proxy-ssl-name",
+    "proxy-ssl-protocols",
+    "proxy-ssl-ciphers",
     "auth-url",
     "auth-cache-key",
     "auth-cache-duration",
@@ -216,6 +222,11 @@ const FILTERS: &[&str] = &[
 const VALUES: &[&str] = &[
     "cookie",
     "ewma",
+    "HTTPS",
+    "good",
+    "on",
+    "TLSv1.2 TLSv1.3",
+    "HIGH:!aRSA",
     "$host-$http_x_a",
     "http://a.shop.svc/check?u=$request_uri",
     "https://$host/auth",

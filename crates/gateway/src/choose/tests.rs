@@ -33,7 +33,7 @@ impl Rig {
         change(&mut content);
         let id = BackendId::new("shop", "web", "80").unwrap();
         let health = HealthTable::new();
-        let backend = Arc::new(BackendState::new(health.upsert(&id, &content)));
+        let backend = Arc::new(BackendState::new(health.upsert(&id, &content, None)));
         Self {
             health,
             backend,
@@ -45,7 +45,7 @@ impl Rig {
 
     pub(super) fn rescale(&mut self, endpoints: &[usize]) {
         self.content.clusters = clusters(endpoints);
-        self.health.upsert(&self.id, &self.content);
+        self.health.upsert(&self.id, &self.content, None);
     }
 
     fn forward(&self, placement: RoutePlacement) -> ForwardEntry {

@@ -19,14 +19,14 @@ mod locate;
 
 pub(crate) use follow::ConfigFile;
 
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Outgoing};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tidegate_model::{
-    Backend, BackendId, Certificate, CertificateId, Generation, HostPattern, InvalidSnapshot,
-    PrivateKey, Route, RouteId, Settings, SharedPart, Snapshot,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Generation, Handshake,
+    HostPattern, InvalidSnapshot, PrivateKey, Route, RouteId, Settings, SharedPart, Snapshot,
 };
 
 /// Reads the file at `path` as the snapshot of number `generation`.
@@ -97,6 +97,8 @@ struct File {
     backends: BTreeMap<BackendId, Backend>,
     tls: BTreeMap<HostPattern, CertificateId>,
     certificates: BTreeMap<CertificateId, Source>,
+    authorities: BTreeMap<CertificateId, AuthoritiesSource>,
+    handshakes: BTreeMap<HostPattern, Handshake>,
 }
 
 /// A certificate, here or in files of their own. Paths are relative to the configuration.
@@ -107,6 +109,14 @@ struct Source {
     chain_file: Option<PathBuf>,
     key: Option<PrivateKey>,
     key_file: Option<PathBuf>,
+}
+
+/// Certificates of authorities, here or in a file of their own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuthoritiesSource {
+    pem: Option<String>,
+    file: Option<PathBuf>,
 }
 
 fn parse(
@@ -157,6 +167,21 @@ fn parse(
     let sources = file.certificates.values();
     let sources = sources.flat_map(|source| [&source.chain_file, &source.key_file]);
     files.extend(sources.flatten().map(named));
+    let bundles = file.authorities.values();
+    files.extend(bundles.filter_map(|source| source.file.as_ref()).map(named));
+    snapshot.handshakes = file
+        .handshakes
+        .into_iter()
+        .map(|(host, handshake)| (host, SharedPart::from(handshake)))
+        .collect();
+    for (id, source) in file.authorities {
+        match either(path, "file", source.pem, source.file) {
+            Ok(pem) => {
+                snapshot.authorities.insert(id, Authorities(pem).into());
+            }
+            Err((field, reason)) => mistakes.push((format!("authorities[{id}].{field}"), reason)),
+        }
+    }
     for (id, source) in file.certificates {
         match source.load(path) {
             Ok(certificate) => {
@@ -193,26 +218,47 @@ fn check(snapshot: &Snapshot) -> Vec<(String, String)> {
         let field = format!("certificates[{}]", unusable.id);
         (field, unusable.reason.clone())
     });
-    invalid.into_iter().chain(unusable).collect()
+    let outgoing = Outgoing::compile(snapshot, &certificates, None);
+    let authorities = outgoing.unusable();
+    let authorities = authorities.map(|(id, why)| (format!("authorities[{id}]"), why.to_owned()));
+    invalid
+        .into_iter()
+        .chain(unusable)
+        .chain(authorities)
+        .collect()
 }
 
 impl Source {
     /// The certificate, or the field that is wrong and the reason.
     fn load(self, config: &Path) -> Result<Certificate, (&'static str, String)> {
-        let either = |field, here: Option<String>, file: Option<PathBuf>| match (here, file) {
-            (Some(text), None) => Ok(text),
-            (None, Some(file)) => {
-                let file = config.parent().unwrap_or(Path::new("")).join(file);
-                let read = std::fs::read_to_string(&file);
-                read.map_err(|error| (field, format!("{}: {error}", file.display())))
-            }
-            (None, None) => Err((field, "it is missing, as text or as a file".to_owned())),
-            (Some(_), Some(_)) => Err((field, "give the text or the file, not both".to_owned())),
-        };
         Ok(Certificate {
-            chain: either("chain", self.chain, self.chain_file)?,
-            key: PrivateKey(either("key", self.key.map(|key| key.0), self.key_file)?),
+            chain: either(config, "chain", self.chain, self.chain_file)?,
+            key: PrivateKey(either(
+                config,
+                "key",
+                self.key.map(|key| key.0),
+                self.key_file,
+            )?),
         })
+    }
+}
+
+/// A text that is here, or in a file beside the configuration. An error is `field` with the reason.
+fn either(
+    config: &Path,
+    field: &'static str,
+    here: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<String, (&'static str, String)> {
+    match (here, file) {
+        (Some(text), None) => Ok(text),
+        (None, Some(file)) => {
+            let file = config.parent().unwrap_or(Path::new("")).join(file);
+            let read = std::fs::read_to_string(&file);
+            read.map_err(|error| (field, format!("{}: {error}", file.display())))
+        }
+        (None, None) => Err((field, "it is missing, as text or as a file".to_owned())),
+        (Some(_), Some(_)) => Err((field, "give the text or the file, not both".to_owned())),
     }
 }
 

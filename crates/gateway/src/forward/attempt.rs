@@ -3,7 +3,7 @@
 use super::outgoing::poll_write_piece;
 use crate::choose::Pick;
 use crate::h1::{Asked, BadResponse, ResponseHead};
-use crate::upstream::{EndpointStream, start_connect};
+use crate::upstream::{EndpointStream, Peer, TlsConnection, start_connect};
 use crate::worker::{Buffer, Worker, is_exhaustion};
 use std::io;
 use std::net::SocketAddr;
@@ -115,24 +115,8 @@ impl Attempt {
         connection: Connection,
         connect: Duration,
     ) -> Result<Self, (Pick, StartError)> {
-        let address = pick.address();
         let now = worker.now();
-        let kept = match connection {
-            Connection::New => None,
-            Connection::Kept => worker.pools.take(address, now),
-        };
-        let opened = match (pick.endpoint().protocol(), kept) {
-            (Protocol::Http1, Some(kept)) => Ok((EndpointStream::Plain(kept), true)),
-            (Protocol::Http1, None) => {
-                start_connect(address).map(|new| (EndpointStream::Plain(new), false))
-            }
-            // One that has failed is not among them any more.
-            (Protocol::H2c, _) => worker.links.begin(address, connect).map(|stream| {
-                let connected = stream.is_connected();
-                (EndpointStream::Http2(Box::new(stream)), connected)
-            }),
-        };
-        let (stream, connected) = match opened {
+        let (stream, connected) = match open(worker, &pick, connection, connect) {
             Ok(opened) => opened,
             Err(error) => return Err((pick, start_error(&error))),
         };
@@ -256,6 +240,38 @@ impl Attempt {
             }
         }
     }
+}
+
+/// A stream to the endpoint, and whether it is connected already.
+fn open(
+    worker: &Worker,
+    pick: &Pick,
+    connection: Connection,
+    connect: Duration,
+) -> io::Result<(EndpointStream, bool)> {
+    let address = pick.address();
+    let security = pick.endpoint().security();
+    let peer = Peer::new(address, security.as_deref());
+    if pick.endpoint().protocol() == Protocol::Http2 {
+        // One that has failed is not among them any more.
+        let stream = worker.links.begin(peer, security, connect)?;
+        let connected = stream.is_connected();
+        return Ok((EndpointStream::Http2(Box::new(stream)), connected));
+    }
+    if connection == Connection::Kept
+        && let Some(kept) = worker.pools.take(peer, worker.now())
+    {
+        return Ok((kept, true));
+    }
+    let socket = start_connect(address)?;
+    let stream = match security {
+        None => EndpointStream::Plain(socket),
+        Some(security) => {
+            let begun = TlsConnection::begin(socket, address, security)?;
+            EndpointStream::Tls(Box::new(begun))
+        }
+    };
+    Ok((stream, false))
 }
 
 fn start_error(error: &io::Error) -> StartError {

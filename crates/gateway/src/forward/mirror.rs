@@ -3,7 +3,6 @@
 use super::ask::{Question, ask};
 use crate::filter::Mirror;
 use crate::h1::{BodyDecoder, Method};
-use crate::upstream::EndpointStream;
 use crate::worker::{Alarm, BUFFER_LEN, Scratch, Worker};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -107,10 +106,7 @@ async fn discard(worker: &Rc<Worker>, scratch: &mut Scratch, at: usize) {
     })
     .await;
     worker.scratch.give_buffer(buffer);
-    if whole
-        && may_stay
-        && let EndpointStream::Plain(stream) = stream
-    {
+    if whole && may_stay {
         let jitter = (worker.random() >> 32) as u32;
         worker.pools.give(address, stream, worker.now(), jitter);
     }

@@ -117,13 +117,10 @@ pub(super) async fn relay(
             client.stream.set_trailers(download.trailers());
             let address = pick.address();
             pick.finish(Outcome::Answered { status }, now);
-            if endpoint_goes_on
-                && download.is_clean()
-                && let EndpointStream::Plain(stream) = download.stream
-            {
+            if endpoint_goes_on && download.is_clean() {
                 let worker = &client.worker;
                 let jitter = (worker.random() >> 32) as u32;
-                worker.pools.give(address, stream, now, jitter);
+                worker.pools.give(address, download.stream, now, jitter);
             }
             match (persistence, upload.is_done()) {
                 (Persistence::KeepAlive, _) => After::KeepAlive,
@@ -190,13 +187,9 @@ pub(crate) fn put_away(worker: &Worker, scratch: &mut Scratch, at: usize, body_s
         ResponseFraming::Length(length) => body == length,
         ResponseFraming::Chunked | ResponseFraming::UntilClose => false,
     };
-    if whole
-        && head.keeps_alive()
-        && sent
-        && let EndpointStream::Plain(stream) = attempt.stream
-    {
+    if whole && head.keeps_alive() && sent {
         let jitter = (worker.random() >> 32) as u32;
-        worker.pools.give(address, stream, now, jitter);
+        worker.pools.give(address, attempt.stream, now, jitter);
     }
     worker.scratch.give_buffer(received);
 }

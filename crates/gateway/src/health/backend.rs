@@ -3,7 +3,8 @@
 use super::cluster::Fleet;
 use super::endpoint::{Availability, EndpointState};
 use super::latency::LatencyEstimate;
-use arc_swap::ArcSwap;
+use crate::tls::BackendSecurity;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct BackendHealth {
     fleet: Arc<Fleet>,
     policy: ArcSwap<Policy>,
     endpoints: ArcSwap<Vec<Arc<EndpointState>>>,
+    /// What its endpoints share, if they are spoken to in TLS.
+    security: ArcSwapOption<ArcSwap<BackendSecurity>>,
     latency: LatencyEstimate,
     /// What a request says decides where it goes.
     keyed: AtomicBool,
@@ -53,6 +56,7 @@ impl BackendHealth {
             fleet,
             policy: ArcSwap::default(),
             endpoints: ArcSwap::default(),
+            security: ArcSwapOption::default(),
             latency: LatencyEstimate::default(),
             keyed: AtomicBool::new(false),
             measured: AtomicBool::new(false),
@@ -114,6 +118,29 @@ impl BackendHealth {
         self.measured.store(measured, Relaxed);
         self.policy.store(Arc::new(policy));
         self.changed();
+    }
+
+    /// How its endpoints are spoken to from now on; what they are to share.
+    pub(super) fn set_security(
+        &self,
+        security: Option<&Arc<BackendSecurity>>,
+    ) -> Option<Arc<ArcSwap<BackendSecurity>>> {
+        let shared = security.map(|security| match self.security.load_full() {
+            Some(shared) => {
+                shared.store(Arc::clone(security));
+                shared
+            }
+            None => Arc::new(ArcSwap::new(Arc::clone(security))),
+        });
+        self.security.store(shared.clone());
+        shared
+    }
+
+    /// The same, where endpoints do not change by it.
+    pub(crate) fn renew_security(&self, security: &Arc<BackendSecurity>) {
+        if let Some(shared) = &*self.security.load() {
+            shared.store(Arc::clone(security));
+        }
     }
 
     pub(super) fn set_endpoints(&self, endpoints: Vec<Arc<EndpointState>>) {

@@ -6,6 +6,8 @@ use super::peak_ewma::PeakEwma;
 use super::sharded::Padded;
 use super::silence::{self, ENDPOINT_REQUESTS, Evidence, PATIENCE_MIN, SUSPICION_UNPROBED};
 use crate::hash::StableHasher;
+use crate::tls::BackendSecurity;
+use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -69,6 +71,8 @@ pub struct EndpointState {
     identity: u64,
     address: SocketAddr,
     protocol: Protocol,
+    /// That of its backend, which may change it.
+    security: Option<Arc<ArcSwap<BackendSecurity>>>,
     cluster: Arc<ClusterState>,
     backend: Weak<BackendHealth>,
     traffic: Padded<Traffic>,
@@ -130,7 +134,7 @@ impl EndpointState {
     pub(super) fn new(
         id: EndpointId,
         address: SocketAddr,
-        protocol: Protocol,
+        (protocol, security): (Protocol, Option<Arc<ArcSwap<BackendSecurity>>>),
         cluster: Arc<ClusterState>,
         backend: Weak<BackendHealth>,
         novelty: Novelty,
@@ -144,6 +148,7 @@ impl EndpointState {
             identity: identity.finish(),
             address,
             protocol,
+            security,
             cluster,
             backend,
             traffic: Padded::default(),
@@ -161,6 +166,16 @@ impl EndpointState {
     /// What it speaks; one that changes that is another endpoint.
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// How it is spoken to in TLS.
+    pub(crate) fn security(&self) -> Option<Arc<BackendSecurity>> {
+        self.security.as_ref().map(|current| current.load_full())
+    }
+
+    /// Whether it is spoken to in TLS; one that changes that is another endpoint.
+    pub fn is_secured(&self) -> bool {
+        self.security.is_some()
     }
 
     /// Its name in this process.

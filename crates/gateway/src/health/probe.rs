@@ -12,11 +12,14 @@
 //!   without, what failed was seen to work again, and the ejection ends before its time. If its answer never
 //!   was an error, it tells nothing and the ejection takes its time.
 //!
+//! An endpoint that speaks TLS is shaken hands with before it is asked something; a mere connection is one of TCP.
+//!
 //! Starts are spread over the interval, and at most [`PROBES_MAX`] are under way. If all of at least two
 //! endpoints fail, the fault may be ours: [`HealthTable::self_suspect`] says so, and the panic rule keeps
 //! traffic going.
 
 use super::{BackendHealth, EndpointId, EndpointState, HealthTable};
+use crate::tls::BackendSecurity;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -26,9 +29,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_model::{ActiveCheck, Probe, Protocol};
 use tidegate_runtime::{Clock, Tick};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 /// Descriptors are finite, and so is the patience of a network's connection tracking.
@@ -125,6 +130,7 @@ struct Run {
 struct Task {
     id: EndpointId,
     address: SocketAddr,
+    security: Option<Arc<BackendSecurity>>,
     question: Question,
     timeout: Duration,
 }
@@ -250,15 +256,18 @@ impl Target {
                         request: request("GET", path, &host),
                         ping: false,
                     },
-                    Protocol::H2c => Question::Http2 {
-                        uri: format!("http://{host}{path}"),
+                    Protocol::Http2 => Question::Http2 {
+                        uri: match self.endpoint.is_secured() {
+                            true => format!("https://{host}{path}"),
+                            false => format!("http://{host}{path}"),
+                        },
                     },
                 }
             }
             Probe::Tcp | Probe::None if doubted => Question::Http {
                 request: match self.endpoint.protocol() {
                     Protocol::Http1 => request("OPTIONS", "*", &address.to_string()),
-                    Protocol::H2c => HTTP2_START.to_owned(),
+                    Protocol::Http2 => HTTP2_START.to_owned(),
                 },
                 ping: true,
             },
@@ -268,6 +277,7 @@ impl Target {
         Task {
             id: self.endpoint.id(),
             address,
+            security: self.endpoint.security(),
             question,
             timeout: check.timeout,
         }
@@ -330,11 +340,13 @@ impl Task {
     async fn ask(self) -> (EndpointId, Answer) {
         let mut connected = false;
         let asked = tokio::time::timeout(self.timeout, async {
-            let mut stream = TcpStream::connect(self.address).await?;
+            let stream = TcpStream::connect(self.address).await?;
             connected = true;
             match &self.question {
+                // TLS is not begun: a handshake that fails is seen by requests.
                 Question::Connect => Ok(Answer::Connected),
                 Question::Http { request, ping } => {
+                    let mut stream = self.secure(stream).await?;
                     stream.write_all(request.as_bytes()).await?;
                     let status = read_status(&mut stream).await?;
                     Ok::<_, io::Error>(Answer::Status {
@@ -343,7 +355,7 @@ impl Task {
                     })
                 }
                 Question::Http2 { uri } => {
-                    let status = get_http2(stream, uri).await;
+                    let status = get_http2(self.secure(stream).await?, uri).await;
                     let status = status.map_err(io::Error::other)?;
                     Ok(Answer::Status {
                         status,
@@ -358,10 +370,23 @@ impl Task {
             Ok(Err(_)) | Err(_) => (self.id, Answer::Nothing { connected }),
         }
     }
+    /// Shakes hands, where TLS is spoken.
+    async fn secure(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<Either<TcpStream, TlsStream<TcpStream>>> {
+        let Some(security) = &self.security else {
+            return Ok(Either::Left(stream));
+        };
+        let (connector, name) = security.connector(self.address)?;
+        let shaken = connector.connect(name, stream).await;
+        let shaken = shaken.inspect_err(|error| security.failed(self.address, error));
+        Ok(Either::Right(shaken?))
+    }
 }
 
 /// The status of the first line, 0 when there is none in it; an error when there is no byte at all.
-async fn read_status(stream: &mut TcpStream) -> io::Result<u16> {
+async fn read_status(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<u16> {
     let mut answer = [0; ANSWER_LEN_MAX];
     let mut filled = 0;
     while filled < answer.len() {
@@ -379,7 +404,10 @@ async fn read_status(stream: &mut TcpStream) -> io::Result<u16> {
 }
 
 /// The status of an answer to GET in HTTP/2.
-async fn get_http2(stream: TcpStream, uri: &str) -> Result<u16, h2::Error> {
+async fn get_http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    uri: &str,
+) -> Result<u16, h2::Error> {
     let (send, connection) = h2::client::handshake(stream).await?;
     let ask = async {
         let mut request = http::Request::new(());

@@ -3,6 +3,7 @@
 use super::backend::{BackendHealth, Policy};
 use super::cluster::{ClusterState, Fleet};
 use super::endpoint::{EndpointId, EndpointState, Novelty};
+use crate::tls::BackendSecurity;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -72,8 +73,14 @@ impl HealthTable {
         }
     }
 
-    /// The entry of a backend, made to agree with `backend`: endpoints it had keep their evidence.
-    pub(crate) fn upsert(&self, id: &BackendId, backend: &Backend) -> Arc<BackendHealth> {
+    /// The entry of a backend, made to agree with `backend` and with how it is spoken to in TLS: endpoints
+    /// it had keep their evidence.
+    pub(crate) fn upsert(
+        &self,
+        id: &BackendId,
+        backend: &Backend,
+        security: Option<&Arc<BackendSecurity>>,
+    ) -> Arc<BackendHealth> {
         let mut entries = self.lock();
         let novelty = match entries.backends.contains_key(id) {
             true => Novelty::New,
@@ -94,6 +101,7 @@ impl HealthTable {
             health.set_policy(policy);
             self.version.fetch_add(1, Relaxed);
         }
+        let security = health.set_security(security);
         let old = health.endpoints();
         let known: HashMap<(&ClusterName, SocketAddr), &Arc<EndpointState>> = old
             .iter()
@@ -103,12 +111,15 @@ impl HealthTable {
         for (cluster, listed) in backend.clusters.iter().filter(|(_, l)| !l.is_empty()) {
             let state = self.cluster(&mut entries, cluster);
             for endpoint in listed {
+                let fits = |entry: &EndpointState| {
+                    entry.protocol() == backend.protocol && entry.is_secured() == security.is_some()
+                };
                 let entry = match known.get(&(cluster, endpoint.address)) {
-                    Some(entry) if entry.protocol() == backend.protocol => Arc::clone(entry),
+                    Some(entry) if fits(entry) => Arc::clone(entry),
                     Some(_) | None => Arc::new(EndpointState::new(
                         EndpointId(self.next_id.fetch_add(1, Relaxed)),
                         endpoint.address,
-                        backend.protocol,
+                        (backend.protocol, security.clone()),
                         Arc::clone(&state),
                         Arc::downgrade(&health),
                         novelty,

@@ -29,7 +29,7 @@ impl Rig {
             content.clusters.insert(name, listed.collect());
         }
         let health = HealthTable::new();
-        let backend = Arc::new(BackendState::new(health.upsert(&id, &content)));
+        let backend = Arc::new(BackendState::new(health.upsert(&id, &content, None)));
         for cluster in health.clusters() {
             cluster.set_probed();
         }
@@ -304,7 +304,7 @@ fn suspicion_ends_by_itself_where_nothing_probes() {
         let address = ([127, 2, cluster, 1], 80).into();
         content.clusters.insert(name, vec![Endpoint { address }]);
     }
-    rig.health.upsert(&id, &content);
+    rig.health.upsert(&id, &content, None);
     let picks: Vec<Pick> = (0..8).map(|_| rig.choose()).collect();
     rig.wait(600);
     rig.health.tick(rig.now);
@@ -401,7 +401,7 @@ fn evidence_outlives_a_change_of_the_endpoints() {
     content
         .clusters
         .insert(ClusterName::new("c0").unwrap(), listed.collect());
-    rig.health.upsert(&id, &content);
+    rig.health.upsert(&id, &content, None);
     assert_eq!(rig.forward.backend.health().endpoints().len(), 5);
     assert_eq!(rig.availability(0), Availability::Not(Unavailable::Ejected));
     assert_eq!(rig.availability(4), Availability::Serving(1.0));

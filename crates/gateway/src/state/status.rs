@@ -16,10 +16,11 @@ impl Shared {
         let mut totals: BTreeMap<ClusterName, (usize, usize)> = BTreeMap::new();
         let mut backends = BTreeMap::new();
         for backend in table.backends() {
-            backends.insert(
-                backend.id().to_string(),
-                backend_json(backend, now, &mut totals),
-            );
+            let mut json = backend_json(backend, now, &mut totals);
+            if let Some(security) = table.outgoing().of(backend.id()) {
+                json["tls"] = json!({ "last_failure": security.last_failure() });
+            }
+            backends.insert(backend.id().to_string(), json);
         }
         let clusters: Map<String, Value> = self
             .health
@@ -39,6 +40,9 @@ impl Shared {
             "clusters": clusters,
             "backends": backends,
             "certificates": certificates_json(table.certificates()),
+            "authorities_unusable": table.outgoing().unusable()
+                .map(|(id, why)| (id.to_string(), why.into()))
+                .collect::<Map<String, Value>>(),
             "traffic": self.traffic.to_json(),
         })
     }

@@ -6,11 +6,11 @@
 use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
 use crate::health::HealthTable;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Outgoing};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{
-    BackendId, Generation, HostPattern, Route, Settings, SharedPart, Snapshot, differences,
+    Backend, BackendId, Generation, HostPattern, Route, Settings, SharedPart, Snapshot, differences,
 };
 
 /// What taking over a snapshot changed.
@@ -43,13 +43,23 @@ impl Table {
             generation: snapshot.generation,
             ..ApplyReport::default()
         };
-        let backends = compile_backends(snapshot, previous, health, &mut report);
+        let certificates = compile_certificates(snapshot, previous);
+        let outgoing = compile_outgoing(snapshot, &certificates, previous);
+        let backends = compile_backends(snapshot, previous, health, &outgoing, &mut report);
+        if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.outgoing, &outgoing)) {
+            for (id, security) in outgoing.iter() {
+                if let Some(backend) = backends.get(id) {
+                    backend.health().renew_security(security);
+                }
+            }
+        }
         let table = Self {
             snapshot: Arc::clone(snapshot),
             settings: compile_settings(&snapshot.settings, previous),
             hosts: compile_hosts(snapshot, previous, &backends, &mut report),
             backends,
-            certificates: compile_certificates(snapshot, previous),
+            certificates,
+            outgoing,
         };
         (table, report)
     }
@@ -130,10 +140,44 @@ fn compile_certificates(snapshot: &Snapshot, previous: Option<&Table>) -> Arc<Ce
     Arc::new(certificates)
 }
 
+/// Looks at all backends when one of them changed that is, or was, spoken to in TLS, or something they may name.
+fn compile_outgoing(
+    snapshot: &Snapshot,
+    certificates: &Arc<Certificates>,
+    previous: Option<&Table>,
+) -> Arc<Outgoing> {
+    if let Some(previous) = previous {
+        let old = &previous.snapshot;
+        let secured = |id: &BackendId, backend: Option<&SharedPart<Backend>>| {
+            backend.is_some_and(|backend| backend.tls.is_some())
+                || old.backends.get(id).is_some_and(|old| old.tls.is_some())
+        };
+        let mut backends = differences(Some(&old.backends), &snapshot.backends).into_iter();
+        let same = Arc::ptr_eq(&previous.certificates, certificates)
+            && differences(Some(&old.authorities), &snapshot.authorities).is_empty()
+            && !backends.any(|(id, backend)| secured(id, backend));
+        if same {
+            return Arc::clone(&previous.outgoing);
+        }
+    }
+    let known = previous.map(|p| &*p.outgoing);
+    let outgoing = Outgoing::compile(snapshot, certificates, known);
+    for (id, reason) in outgoing.unusable() {
+        tracing::error!(authorities = %id, reason, "certificates of authorities cannot be used");
+    }
+    for (id, security) in outgoing.iter() {
+        if let Some(reason) = security.problem() {
+            tracing::error!(backend = %id, reason, "a backend cannot be spoken to in TLS");
+        }
+    }
+    Arc::new(outgoing)
+}
+
 fn compile_backends(
     snapshot: &Snapshot,
     previous: Option<&Table>,
     health: &HealthTable,
+    outgoing: &Outgoing,
     report: &mut ApplyReport,
 ) -> Arc<Backends> {
     let mut backends = previous
@@ -143,7 +187,7 @@ fn compile_backends(
         report.backends_changed += 1;
         match backend {
             Some(backend) => {
-                let entry = health.upsert(id, backend);
+                let entry = health.upsert(id, backend, outgoing.of(id));
                 if !backends.contains_key(id) {
                     let state = Arc::new(BackendState::new(entry));
                     Arc::make_mut(&mut backends).insert(id.clone(), state);

@@ -21,7 +21,7 @@ pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry, Split};
 pub use route::{HeaderLookup, RequestHead, route};
 
 pub use crate::choose::BackendState;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Outgoing};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{BackendId, Generation, Settings, SharedText, Snapshot};
@@ -34,6 +34,7 @@ pub struct Table {
     hosts: Arc<Hosts>,
     backends: Arc<HashMap<BackendId, Arc<BackendState>>>,
     certificates: Arc<Certificates>,
+    outgoing: Arc<Outgoing>,
 }
 
 /// All hosts; shared between tables while no route changes.
@@ -79,6 +80,11 @@ impl Table {
     /// What clients of TLS see.
     pub fn certificates(&self) -> &Certificates {
         &self.certificates
+    }
+
+    /// How backends are spoken to in TLS.
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
     }
 
     /// A backend by name.

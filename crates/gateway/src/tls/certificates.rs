@@ -95,6 +95,11 @@ impl Certificates {
         by_name.or(self.any.as_ref()).cloned()
     }
 
+    /// One by its name.
+    pub(super) fn key(&self, id: &CertificateId) -> Option<&Arc<CertifiedKey>> {
+        self.loaded.get(id).map(|loaded| &loaded.key)
+    }
+
     /// Those that can be shown, with the second since 1970 at which each expires.
     pub fn expiry(&self) -> impl Iterator<Item = (&CertificateId, i64)> {
         self.loaded.iter().map(|(id, c)| (id, c.not_after))

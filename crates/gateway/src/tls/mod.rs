@@ -1,4 +1,4 @@
-//! TLS towards clients: which certificate a client sees, and the handshake's rules.
+//! TLS: which certificate a client sees, how endpoints are spoken to, and the rules of both handshakes.
 //!
 //! Certificates are part of the table: a new snapshot changes them for the next handshake and leaves open
 //! connections alone. TLS 1.2 and 1.3 with rustls' defaults; HTTP/2 before HTTP/1.1 by ALPN (RFC 7301). Session tickets
@@ -6,9 +6,13 @@
 
 mod certificates;
 mod config;
+mod outgoing;
+mod trust;
 
 pub use certificates::{Certificates, Unusable};
 pub(crate) use config::server_config;
+pub(crate) use outgoing::BackendSecurity;
+pub use outgoing::Outgoing;
 
 #[cfg(test)]
 mod tests;

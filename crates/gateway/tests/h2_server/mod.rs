@@ -97,7 +97,7 @@ impl Drop for Server {
 /// Everything of the shop goes to these, each in the cluster of its name.
 pub fn shop(mut content: Snapshot, endpoints: &[(&str, SocketAddr)]) -> Snapshot {
     let backend = first(&mut content.backends);
-    backend.protocol = Protocol::H2c;
+    backend.protocol = Protocol::Http2;
     for (name, address) in endpoints {
         let name = ClusterName::new(*name).unwrap();
         backend

@@ -2,13 +2,12 @@
 //!
 //! They hold for the requests of their own Ingress: two Ingresses may lead to one Service and balance apart.
 
-use super::{Feature, Reader};
-use crate::Reason;
-use crate::diagnostic::quote;
+use super::value::Closed;
+use super::{Annotations, Feature, Reader};
 use std::time::Duration;
 use tidegate_model::{
-    Affinity, AffinityMode, Algorithm, Balance, CanaryAffinity, Hash, KeyPart, OnFailure, Protocol,
-    SameSite, Secure, SessionCookie,
+    Affinity, AffinityMode, Algorithm, BackendTls, Balance, CanaryAffinity, Hash, KeyPart,
+    OnFailure, Protocol, SameSite, Secure, SessionCookie,
 };
 
 /// How Services are asked for the Ingress that says it.
@@ -18,36 +17,45 @@ pub(crate) struct Manner {
     pub(crate) balance: Balance,
     /// What is spoken, whatever the Service says about its port.
     pub(crate) protocol: Option<Protocol>,
+    /// How TLS is spoken. A certificate that is checked for no name is checked for the Service's in its cluster.
+    pub(crate) tls: Option<BackendTls>,
 }
 
 impl Reader<'_> {
-    pub(super) fn manner(&mut self) -> Manner {
-        Manner {
+    pub(super) fn manner(&mut self, annotations: &mut Annotations) {
+        let (protocol, secured) = self.protocol();
+        let (tls, spec) = match self.backend_tls(secured) {
+            Ok(read) => read.unzip(),
+            Err(Closed) => {
+                annotations.closed = true;
+                (None, None)
+            }
+        };
+        annotations.backend_tls = spec;
+        annotations.manner = Manner {
             balance: self.balance(),
-            protocol: self.protocol(),
-        }
+            protocol,
+            tls,
+        };
     }
 
-    fn protocol(&mut self) -> Option<Protocol> {
-        let (key, value) = self.text(Feature::BackendProtocol)?;
-        match value.to_ascii_uppercase().as_str() {
-            "HTTP" => None,
-            "HTTP2" | "GRPC" => Some(Protocol::H2c),
-            "HTTPS" | "GRPCS" => {
-                let text = format!(
-                    "{} has no effect yet: Services are asked without TLS",
-                    quote(value)
-                );
-                let field = format!("metadata.annotations[{key}]");
-                self.diagnostics
-                    .warning(self.object, field, Reason::NoEffect, text);
-                None
+    /// What is spoken, and whether that is in TLS.
+    fn protocol(&mut self) -> (Option<Protocol>, bool) {
+        let read = self.value(Feature::BackendProtocol, |text| {
+            match text.to_ascii_uppercase().as_str() {
+                "HTTP" => Ok((None, false)),
+                "HTTPS" => Ok((Some(Protocol::Http1), true)),
+                "HTTP2" | "GRPC" => Ok((Some(Protocol::Http2), false)),
+                "GRPCS" => Ok((Some(Protocol::Http2), true)),
+                "AUTO_HTTP" => Err(
+                    "whether a Service speaks TLS does not depend on the client; \
+                                    write HTTP or HTTPS"
+                        .to_owned(),
+                ),
+                _ => Err("it must be HTTP, HTTPS, HTTP2, GRPC or GRPCS".to_owned()),
             }
-            _ => {
-                self.refuse(key, value, "it must be HTTP, HTTP2 or GRPC");
-                None
-            }
-        }
+        });
+        read.unwrap_or_default()
     }
 
     /// All that is said about it. A session goes before a key, a key before an algorithm.

@@ -102,16 +102,7 @@ impl Reader<'_> {
             let why = "auth-secret, which names the Secret with the users, is missing";
             return Err(self.close(type_key, kind, why));
         };
-        let namespace = self.object.namespace.as_str();
-        let name = match name.split_once('/') {
-            Some((other, name)) if other == namespace => name,
-            Some(_) => {
-                let why = "a Secret of another namespace needs that namespace's grant, which is not supported yet; \
-                           copy it into the Ingress's namespace";
-                return Err(self.close(key, name, why));
-            }
-            None => name,
-        };
+        let name = self.own_secret(key, name)?;
         let form = match self.text(Feature::AuthSecretType) {
             None | Some((_, "auth-file")) => UsersForm::File,
             Some((_, "auth-map")) => UsersForm::Map,
@@ -121,7 +112,7 @@ impl Reader<'_> {
             }
         };
         Ok(Some(PasswordSpec {
-            secret: (name.to_owned(), key.to_owned()),
+            secret: (name, key.to_owned()),
             form,
             realm: self.realm().unwrap_or_else(|| BasicAuth::REALM.to_owned()),
         }))

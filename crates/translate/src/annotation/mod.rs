@@ -1,8 +1,10 @@
 //! Annotations of Ingresses: one typed table says what each means today.
 
 mod answers;
+mod backend_tls;
 mod balance;
 mod canary;
+mod ciphers;
 mod destination;
 pub mod document;
 mod external;
@@ -16,6 +18,7 @@ mod mirror;
 pub(crate) mod table;
 mod value;
 
+pub(crate) use backend_tls::BackendTlsSpec;
 pub(crate) use balance::Manner;
 pub(crate) use canary::{Canary, CanaryRole, Field, Selector};
 pub(crate) use destination::Destinations;
@@ -168,6 +171,13 @@ pub(crate) enum Feature {
     ProxyCookiePath,
     ProxyRedirectFrom,
     ProxyRedirectTo,
+    ProxySslCiphers,
+    ProxySslName,
+    ProxySslProtocols,
+    ProxySslSecret,
+    ProxySslServerName,
+    ProxySslVerify,
+    ProxySslVerifyDepth,
     ReadTimeout,
     RegexHeader,
     RegexPseudo,
@@ -215,6 +225,8 @@ pub(crate) struct Annotations {
     pub(crate) closed: bool,
     /// How its Services are asked.
     pub(crate) manner: Manner,
+    /// With `manner.tls`, until the Secret is looked up.
+    pub(crate) backend_tls: Option<BackendTlsSpec>,
     /// Whose name and password are asked for, until the Secret is looked up.
     pub(crate) password: Option<PasswordSpec>,
     /// Who is asked, until its Service is looked up.
@@ -322,7 +334,7 @@ pub(crate) fn read(
     annotations.pinned = reader.pinned();
     annotations.canary = reader.canary();
     reader.filters(&mut annotations);
-    annotations.manner = reader.manner();
+    reader.manner(&mut annotations);
     annotations.default_backend = reader.default_backend();
     annotations.mirror = reader.mirror();
     annotations.error_statuses = reader.error_statuses();

@@ -5,9 +5,12 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use tidegate_model::{Certificate, HostPattern, PrivateKey, SharedPart};
+use tidegate_model::{Authorities, Certificate, HostPattern, PrivateKey, SharedPart};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// The key of a Secret's data that holds certificates of authorities.
+pub(crate) const AUTHORITIES: &str = "ca.crt";
 
 /// What a Secret means for gateways. Looking into one checks a key, which costs far more than all else of a
 /// pass: whoever calls [`TlsSecret::read`] keeps the result for as long as the Secret does not change.
@@ -21,8 +24,10 @@ pub struct TlsSecret {
     pub names: Vec<String>,
     /// What `tls.crt` and `tls.key` hold, if both are there.
     pub certificate: Option<SharedPart<Certificate>>,
-    /// Why it cannot be used.
+    /// Why that cannot be used.
     pub problem: Option<String>,
+    /// What `ca.crt` holds, if it is there, or why it cannot be used.
+    pub authorities: Option<Result<SharedPart<Authorities>, String>>,
 }
 
 impl TlsSecret {
@@ -34,12 +39,14 @@ impl TlsSecret {
             names: Vec::new(),
             certificate: None,
             problem: None,
+            authorities: None,
         };
         let text = |key: &str| {
             let bytes = secret.data.as_ref().and_then(|data| data.get(key));
             let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
             text.ok_or_else(|| format!("data[{key}] is missing"))
         };
+        read.authorities = text(AUTHORITIES).ok().map(check_authorities);
         let found = text("tls.crt").and_then(|chain| Ok((chain, text("tls.key")?)));
         let (chain, key) = match found {
             Ok(found) => found,
@@ -57,6 +64,11 @@ impl TlsSecret {
         read
     }
 
+    /// Whether it holds certificates of authorities and was never meant to hold another.
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.certificate.is_none() && self.authorities.is_some()
+    }
+
     /// Whether clients accept it for all hosts of `pattern`: an exact name, or a wildcard of one label (RFC 6125
     /// 6.4.3). There is no name for any host at all.
     pub(crate) fn covers(&self, pattern: &HostPattern) -> bool {
@@ -72,6 +84,20 @@ impl TlsSecret {
                 self.names.iter().any(|name| **name == **host) || parent.is_some_and(wildcard_of)
             }
         }
+    }
+}
+
+/// Whether all of them can be read, and there is one.
+fn check_authorities(pem: String) -> Result<SharedPart<Authorities>, String> {
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        X509Certificate::from_der(&certificate).map_err(|error| error.to_string())?;
+        count += 1;
+    }
+    match count {
+        0 => Err("it holds no certificate in PEM form".to_owned()),
+        _ => Ok(Authorities(pem).into()),
     }
 }
 

@@ -204,6 +204,7 @@ fn take(world: &mut WorldView, step: Step) {
                     names: vec!["a.example.com".to_owned()],
                     certificate: Some(certificate.into()),
                     problem: None,
+                    authorities: Some(Ok(tidegate_model::Authorities(name.to_owned()).into())),
                 }));
                 let secret = json!({
                     "metadata": { "name": name, "namespace": "shop" },

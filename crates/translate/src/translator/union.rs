@@ -16,6 +16,7 @@ pub(super) struct Union {
     diagnostics: BTreeMap<Arc<Diagnostic>, usize>,
     backends: BTreeMap<BackendId, usize>,
     certificates: BTreeMap<CertificateId, usize>,
+    authorities: BTreeMap<CertificateId, usize>,
 }
 
 impl Default for Union {
@@ -26,6 +27,7 @@ impl Default for Union {
             diagnostics: BTreeMap::new(),
             backends: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            authorities: BTreeMap::new(),
         }
     }
 }
@@ -36,6 +38,8 @@ impl Union {
         share(&self.snapshot.hosts, &mut part.hosts);
         share(&self.snapshot.backends, &mut part.backends);
         share(&self.snapshot.certificates, &mut part.certificates);
+        share(&self.snapshot.authorities, &mut part.authorities);
+        share(&self.snapshot.handshakes, &mut part.handshakes);
         share(&self.ingresses, &mut part.ingresses);
     }
 
@@ -44,10 +48,13 @@ impl Union {
         extend(&mut self.snapshot.tls, &part.tls);
         extend(&mut self.snapshot.backends, &part.backends);
         extend(&mut self.snapshot.certificates, &part.certificates);
+        extend(&mut self.snapshot.authorities, &part.authorities);
+        extend(&mut self.snapshot.handshakes, &part.handshakes);
         extend(&mut self.ingresses, &part.ingresses);
         enter(&mut self.diagnostics, &part.diagnostics);
         enter(&mut self.backends, part.backends.keys());
         enter(&mut self.certificates, part.certificates.keys());
+        enter(&mut self.authorities, part.authorities.keys());
     }
 
     /// Takes back a part that was added.
@@ -58,6 +65,9 @@ impl Union {
         for host in part.tls.keys() {
             self.snapshot.tls.remove(host);
         }
+        for host in part.handshakes.keys() {
+            self.snapshot.handshakes.remove(host);
+        }
         for object in part.ingresses.keys() {
             self.ingresses.remove(object);
         }
@@ -67,6 +77,9 @@ impl Union {
         });
         leave(&mut self.certificates, part.certificates.keys(), |id| {
             self.snapshot.certificates.remove(id);
+        });
+        leave(&mut self.authorities, part.authorities.keys(), |id| {
+            self.snapshot.authorities.remove(id);
         });
     }
 

@@ -106,7 +106,7 @@ impl Rig {
                 .insert(name, vec![Endpoint { address: *address }]);
         }
         let id = BackendId::new("shop", "web", "80").unwrap();
-        self.health.upsert(&id, &content)
+        self.health.upsert(&id, &content, None)
     }
 
     async fn until(&self, backend: &BackendHealth, at: usize, expect: Availability) {

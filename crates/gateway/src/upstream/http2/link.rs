@@ -1,19 +1,23 @@
 //! One connection to an endpoint.
 
-use crate::upstream::{poll_connected, start_connect};
+use crate::tls::BackendSecurity;
+use crate::upstream::{TlsConnection, poll_connected, start_connect};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use http::uri::Scheme;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tidegate_runtime::{Clock, Tick};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 /// Requests at the same time on a connection, if the endpoint allows as many.
 const STREAMS_MAX: usize = 100;
@@ -40,6 +44,7 @@ pub(super) struct Link {
     /// When the last byte came.
     heard: Cell<Tick>,
     clock: Clock,
+    secured: bool,
 }
 
 #[derive(Debug)]
@@ -53,12 +58,22 @@ enum State {
 }
 
 impl Link {
-    /// Starts to connect; it must be there within `limit`.
+    /// Starts to connect; it must be there within `limit`, with the handshake of TLS where there is one.
     ///
     /// # Errors
-    /// What the kernel refuses at once.
-    pub(super) fn open(address: SocketAddr, limit: Duration, clock: Clock) -> io::Result<Rc<Self>> {
+    /// What the kernel refuses at once, or how to speak TLS to the endpoint is not known.
+    pub(super) fn open(
+        address: SocketAddr,
+        security: Option<Arc<BackendSecurity>>,
+        limit: Duration,
+        clock: Clock,
+    ) -> io::Result<Rc<Self>> {
         let socket = start_connect(address)?;
+        let secured = security.is_some();
+        let connection = match security {
+            Some(security) => Connection::Tls(TlsConnection::begin(socket, address, security)?),
+            None => Connection::Plain(socket),
+        };
         let now = clock.now();
         let link = Rc::new(Self {
             state: RefCell::new(State::Connecting),
@@ -67,16 +82,34 @@ impl Link {
             idle_since: Cell::new(now),
             heard: Cell::new(now),
             clock,
+            secured,
         });
-        tokio::task::spawn_local(Rc::clone(&link).drive(socket, limit));
+        tokio::task::spawn_local(Rc::clone(&link).drive(connection, limit));
         Ok(link)
     }
 
-    async fn drive(self: Rc<Self>, socket: TcpStream, limit: Duration) {
+    async fn drive(self: Rc<Self>, connection: Connection, limit: Duration) {
+        match connection {
+            Connection::Plain(socket) => {
+                let opening = async {
+                    poll_fn(|context| poll_connected(&socket, context)).await?;
+                    Ok(socket)
+                };
+                self.serve(opening, limit).await;
+            }
+            Connection::Tls(connection) => self.serve(shake(connection), limit).await,
+        }
+    }
+
+    /// Speaks HTTP/2 on what comes out of `opening`.
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+        self: Rc<Self>,
+        opening: impl Future<Output = io::Result<S>>,
+        limit: Duration,
+    ) {
         let handshake = async {
-            poll_fn(|context| poll_connected(&socket, context)).await?;
             let heard = Heard {
-                socket,
+                socket: opening.await?,
                 link: Rc::clone(&self),
             };
             Builder::new()
@@ -170,6 +203,14 @@ impl Link {
         }
     }
 
+    /// The scheme of its requests (RFC 9113 8.3.1).
+    pub(super) fn scheme(&self) -> Scheme {
+        match self.secured {
+            true => Scheme::HTTPS,
+            false => Scheme::HTTP,
+        }
+    }
+
     pub(super) fn now(&self) -> Tick {
         self.clock.now()
     }
@@ -190,14 +231,26 @@ impl Link {
     }
 }
 
+/// What is being opened.
+enum Connection {
+    Plain(TcpStream),
+    Tls(TlsConnection),
+}
+
+/// Shakes hands, on HTTP/2 and nothing else (RFC 9113 3.2).
+async fn shake(mut connection: TlsConnection) -> io::Result<Box<TlsStream<TcpStream>>> {
+    poll_fn(|context| connection.poll_connected(context)).await?;
+    connection.into_http2()
+}
+
 /// The socket, and an ear.
 #[derive(Debug)]
-struct Heard {
-    socket: TcpStream,
+struct Heard<S> {
+    socket: S,
     link: Rc<Link>,
 }
 
-impl AsyncRead for Heard {
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -210,7 +263,7 @@ impl AsyncRead for Heard {
     }
 }
 
-impl AsyncWrite for Heard {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -9,12 +9,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 ///
 /// # Errors
 /// None for a head that the gateway has written.
-pub(super) fn request(head: &RequestHead, buf: &[u8]) -> Result<Request<()>, http::Error> {
+pub(super) fn request(
+    head: &RequestHead,
+    buf: &[u8],
+    scheme: Scheme,
+) -> Result<Request<()>, http::Error> {
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(head.method_text.of(buf))?;
     let target = [head.path.of(buf), head.query.of(buf)].concat();
     *request.uri_mut() = Uri::builder()
-        .scheme(Scheme::HTTP)
+        .scheme(scheme)
         .authority(head.host.of(buf))
         .path_and_query(PathAndQuery::try_from(target)?)
         .build()?;

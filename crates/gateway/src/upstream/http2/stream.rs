@@ -152,7 +152,7 @@ impl Stream {
                 return Poll::Ready(Err(invalid()));
             }
         }
-        let request = message::request(&head, bytes).map_err(|_| invalid())?;
+        let request = message::request(&head, bytes, self.link.scheme()).map_err(|_| invalid())?;
         self.method = request.method().clone();
         let ended = !head.has_body();
         match send.send_request(request, ended) {

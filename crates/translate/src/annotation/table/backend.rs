@@ -40,7 +40,7 @@ pub(super) const GROUPS: &[Group] = &[
     },
     group! { "Backend protocol and connections", "后端协议与连接";
         "backend-protocol", Both, Service, OneOf(&["HTTP", "HTTP2", "HTTPS", "GRPC", "GRPCS"]), "HTTP",
-            "Protocol spoken to the backend; HTTPS and GRPCS have no effect yet", "与后端通信的协议；HTTPS 与 GRPCS 尚无作用",
+            "Protocol spoken to the backend", "与后端通信的协议",
             Works(Feature::BackendProtocol);
         "connection-policy-tcp-max-connection", Own, Service, Integer(0, 1_000_000_000), "",
             "Most connections to the Service", "到 Service 的最大连接数",
@@ -134,24 +134,24 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "TLS towards backends", "到后端的 TLS";
         "proxy-ssl-secret", Both, Service, Object, "",
             "Client certificate and CA for TLS towards the backend", "到后端的 TLS 所用的客户端证书与 CA",
-            NotYet;
+            Works(Feature::ProxySslSecret);
         "proxy-ssl-name", Both, Service, Host, "",
             "Name that the backend's certificate must have", "后端证书必须具有的名字",
-            NotYet;
+            Works(Feature::ProxySslName);
         "proxy-ssl-server-name", Both, Service, OnOff, "off",
             "Sends that name to the backend", "把该名字发给后端（SNI）",
-            NotYet;
+            Works(Feature::ProxySslServerName);
         "proxy-ssl-verify", Both, Service, OnOff, "off",
             "Checks the backend's certificate", "校验后端证书",
-            NotYet;
+            Works(Feature::ProxySslVerify);
         "proxy-ssl-verify-depth", Both, Service, Integer(0, 100), "1",
             "Longest chain of that certificate", "后端证书链的最大长度",
-            NotYet;
+            Works(Feature::ProxySslVerifyDepth);
         "proxy-ssl-ciphers", Both, Service, Text, "DEFAULT",
             "Cipher suites towards the backend", "到后端的密码套件",
-            NotYet;
+            Works(Feature::ProxySslCiphers);
         "proxy-ssl-protocols", Both, Service, Text, "TLSv1.2",
             "TLS versions towards the backend", "到后端的 TLS 版本",
-            NotYet;
+            Works(Feature::ProxySslProtocols);
     },
 ];

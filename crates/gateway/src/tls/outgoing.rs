@@ -1,0 +1,259 @@
+//! TLS towards endpoints: what each backend that wants it is spoken to with.
+
+use super::Certificates;
+use super::trust::{self, Named, Unchecked};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::pki_types::{IpAddr, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_model::{
+    Authorities, Backend, BackendId, BackendTls, CertificateId, Protocol, SharedPart, Snapshot,
+    Verify,
+};
+use tokio_rustls::TlsConnector;
+
+/// How all backends are spoken to that want TLS. Immutable; what did not change is shared with the one before, and so
+/// are its sessions and the connections made with it.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    by_backend: BTreeMap<BackendId, Arc<BackendSecurity>>,
+    roots: Roots,
+}
+
+/// Authorities that were read, or why they cannot be.
+type Roots = HashMap<CertificateId, (SharedPart<Authorities>, Result<Arc<RootCertStore>, String>)>;
+
+/// How the endpoints of a backend are spoken to.
+#[derive(Debug)]
+pub(crate) struct BackendSecurity {
+    /// Tells its connections from others to the same address. Never zero, and never used again.
+    id: u64,
+    made_of: MadeOf,
+    /// Why there is none: then no endpoint can be asked.
+    config: Result<Arc<ClientConfig>, String>,
+    name: Option<ServerName<'static>>,
+    last_failure: Mutex<Option<String>>,
+}
+
+/// All that a configuration depends on.
+#[derive(Clone, Debug)]
+struct MadeOf {
+    tls: BackendTls,
+    protocol: Protocol,
+    key: Option<Arc<CertifiedKey>>,
+    roots: Option<Result<Arc<RootCertStore>, String>>,
+}
+
+impl Outgoing {
+    /// Reads what `snapshot` says and `previous` does not.
+    pub(crate) fn compile(
+        snapshot: &Snapshot,
+        certificates: &Certificates,
+        previous: Option<&Self>,
+    ) -> Self {
+        let mut all = Self::default();
+        for (id, text) in &snapshot.authorities {
+            let known = previous.and_then(|p| p.roots.get(id));
+            let read = match known.filter(|(known, _)| known == text) {
+                Some((_, read)) => read.clone(),
+                None => trust::roots(text).map(Arc::new),
+            };
+            all.roots.insert(id.clone(), (text.clone(), read));
+        }
+        for (id, backend) in &snapshot.backends {
+            let Some(tls) = &backend.tls else { continue };
+            let made_of = all.ingredients(tls, backend, certificates);
+            let known = previous.and_then(|p| p.by_backend.get(id));
+            let security = match known.filter(|known| known.made_of.is_as(&made_of)) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(BackendSecurity::new(made_of)),
+            };
+            all.by_backend.insert(id.clone(), security);
+        }
+        all
+    }
+
+    fn ingredients(
+        &self,
+        tls: &BackendTls,
+        backend: &Backend,
+        certificates: &Certificates,
+    ) -> MadeOf {
+        let roots = tls.verify.authorities();
+        let roots = roots.and_then(|id| self.roots.get(id));
+        MadeOf {
+            tls: tls.clone(),
+            protocol: backend.protocol,
+            key: tls
+                .certificate
+                .as_ref()
+                .and_then(|id| certificates.key(id))
+                .cloned(),
+            roots: roots.map(|(_, read)| read.clone()),
+        }
+    }
+
+    /// How a backend is spoken to; `None` without TLS.
+    pub(crate) fn of(&self, id: &BackendId) -> Option<&Arc<BackendSecurity>> {
+        self.by_backend.get(id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&BackendId, &Arc<BackendSecurity>)> {
+        self.by_backend.iter()
+    }
+
+    /// Authorities that cannot be read, with the reason.
+    pub(crate) fn unusable(&self) -> impl Iterator<Item = (&CertificateId, &str)> {
+        self.roots
+            .iter()
+            .filter_map(|(id, (_, read))| Some((id, read.as_ref().err()?.as_str())))
+    }
+}
+
+impl MadeOf {
+    fn is_as(&self, other: &Self) -> bool {
+        let same_key = match (&self.key, &other.key) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let same_roots = match (&self.roots, &other.roots) {
+            (Some(Ok(a)), Some(Ok(b))) => Arc::ptr_eq(a, b),
+            (Some(Err(a)), Some(Err(b))) => a == b,
+            (None, None) => true,
+            (Some(_) | None, Some(_) | None) => false,
+        };
+        same_key && same_roots && self.tls == other.tls && self.protocol == other.protocol
+    }
+
+    fn config(&self) -> Result<ClientConfig, String> {
+        let text = |error: &dyn std::error::Error| error.to_string();
+        let provider = trust::provider(&self.tls.rules);
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&trust::versions(&self.tls.rules))
+            .map_err(|error| text(&error))?
+            .dangerous();
+        let builder = match &self.tls.verify {
+            Verify::Nothing => {
+                builder.with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            }
+            Verify::By {
+                authorities,
+                name,
+                depth,
+            } => {
+                let roots = match &self.roots {
+                    Some(Ok(roots)) => Arc::clone(roots),
+                    Some(Err(why)) => return Err(format!("authorities {authorities}: {why}")),
+                    None => return Err(format!("there are no authorities {authorities}")),
+                };
+                let inner = WebPkiServerVerifier::builder_with_provider(roots, provider)
+                    .build()
+                    .map_err(|error| text(&error))?;
+                let name = server_name(name)?;
+                let depth = *depth;
+                builder.with_custom_certificate_verifier(Arc::new(Named { inner, name, depth }))
+            }
+        };
+        let mut config = match (&self.tls.certificate, &self.key) {
+            (None, _) => builder.with_no_client_auth(),
+            (Some(_), Some(key)) => {
+                builder.with_client_cert_resolver(Arc::new(Shown(Arc::clone(key))))
+            }
+            (Some(id), None) => return Err(format!("certificate {id} cannot be shown")),
+        };
+        config.enable_sni = self.tls.server_name.is_some();
+        config.alpn_protocols = match self.protocol {
+            Protocol::Http1 => vec![b"http/1.1".to_vec()],
+            Protocol::Http2 => vec![b"h2".to_vec()],
+        };
+        Ok(config)
+    }
+}
+
+impl BackendSecurity {
+    fn new(made_of: MadeOf) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let name = made_of.tls.server_name.as_deref().map(server_name);
+        let name = name.transpose();
+        let config = name.clone().and_then(|_| made_of.config()).map(Arc::new);
+        Self {
+            id: LAST.fetch_add(1, Relaxed) + 1,
+            made_of,
+            last_failure: Mutex::new(config.as_ref().err().cloned()),
+            config,
+            name: name.unwrap_or_default(),
+        }
+    }
+
+    /// Tells its connections from others to the same address; never zero.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What a handshake with the endpoint at `address` needs.
+    ///
+    /// # Errors
+    /// What the snapshot says cannot be used; it was reported when it came.
+    pub(crate) fn connector(
+        &self,
+        address: SocketAddr,
+    ) -> io::Result<(TlsConnector, ServerName<'static>)> {
+        let config = self.config.as_ref();
+        let config = config.map_err(|why| io::Error::other(why.as_str()))?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        // Without a name sessions are remembered by address.
+        let name = self.name.clone();
+        let by_address = || ServerName::IpAddress(IpAddr::from(address.ip()));
+        Ok((connector, name.unwrap_or_else(by_address)))
+    }
+
+    /// Why it cannot be used at all.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.config.as_ref().err().map(String::as_str)
+    }
+
+    /// A handshake has failed.
+    pub(crate) fn failed(&self, endpoint: SocketAddr, error: &io::Error) {
+        let text = format!("{endpoint}: {error}");
+        tracing::debug!(error = text, "TLS handshake with an endpoint failed");
+        let mut last = self
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(text);
+    }
+
+    /// Why the last handshake that failed has failed.
+    pub(crate) fn last_failure(&self) -> Option<String> {
+        let last = self.last_failure.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A host name or an address.
+fn server_name(name: &str) -> Result<ServerName<'static>, String> {
+    let parsed = ServerName::try_from(name.to_owned());
+    parsed.map_err(|_| format!("{name:?} is not a host name"))
+}
+
+/// Shows one certificate to whoever asks.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // One that the endpoint cannot check is not shown.
+        self.0.key.choose_scheme(schemes)?;
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
