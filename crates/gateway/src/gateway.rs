@@ -14,7 +14,6 @@ use tidegate_model::Snapshot;
 use tidegate_runtime::{Admin, AdminError, AdminReply, Check, Clock};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is started with.
@@ -159,8 +158,7 @@ impl Gateway {
         let mut secure = listen(&config.https_listen, config.workers)?;
         let addresses = |ports: &[Port]| ports.iter().map(|port| port.address).collect();
         let (http, https): (Vec<_>, Vec<_>) = (addresses(&plain), addresses(&secure));
-        let tls = tls::server_config(&shared).map_err(StartError::Tls)?;
-        let tls = TlsAcceptor::from(tls);
+        let tls = tls::Acceptor::new(&shared).map_err(StartError::Tls)?;
 
         let prober = probe::spawn(Arc::clone(&shared.health), clock, end.clone());
         let prober = prober.map_err(StartError::Thread)?;
@@ -283,7 +281,7 @@ fn listen(addresses: &[SocketAddr], workers: usize) -> Result<Vec<Port>, StartEr
 }
 
 /// One worker's listeners of these ports.
-fn share(ports: &mut [Port], tls: Option<&TlsAcceptor>) -> impl Iterator<Item = Listener> {
+fn share(ports: &mut [Port], tls: Option<&tls::Acceptor>) -> impl Iterator<Item = Listener> {
     ports.iter_mut().filter_map(move |port| {
         let socket = port.listeners.pop()?;
         let tls = tls.cloned();

@@ -125,6 +125,7 @@ mod tests {
             query: b"?q=%0d%0aSet-Cookie:%20x&r=2",
             headers: &headers,
             length: None,
+            proof: crate::filter::Proof::Plain,
         };
         let text = |text: &str| KeyPart::Text(text.to_owned());
         let url = |parts: &[KeyPart], in_query| {

@@ -1,8 +1,8 @@
 //! Filters: what is done to the requests and answers of a route beside routing them.
 
 use crate::{
-    AnswerRewrite, BackendId, BasicAuth, Cidr, ConcurrencyLimit, ExternalAuth, Mirror, PathMatch,
-    RateLimit, Satisfy,
+    AnswerRewrite, BackendId, BasicAuth, Cidr, ClientCertificate, ConcurrencyLimit, ExternalAuth,
+    Mirror, PathMatch, RateLimit, Satisfy,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -15,6 +15,9 @@ pub struct Filters {
     /// Requests that came over plain HTTP are redirected to HTTPS with this status: 301, 302, 303, 307 or 308.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub https_redirect: Option<u16>,
+    /// Clients show a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
     /// The gateway answers for other origins in the backend's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
@@ -273,6 +276,11 @@ impl Filters {
         let refuse = |field: &str, reason: String| Err((field.to_owned(), reason));
         if let Some(status) = self.https_redirect.filter(|status| !is_redirect(*status)) {
             return refuse("https_redirect", not_a_redirect(status));
+        }
+        if let Some(certificate) = &self.client_certificate {
+            certificate
+                .validate()
+                .map_err(|(field, reason)| (format!("client_certificate.{field}"), reason))?;
         }
         if let Some(cors) = &self.cors {
             cors.validate()

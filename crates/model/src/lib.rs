@@ -74,7 +74,10 @@ pub use shared::{SharedMap, SharedPart};
 pub use snapshot::{InvalidSnapshot, SNAPSHOT_FORMAT, Snapshot};
 pub use text::SharedText;
 pub use tls::{Certificate, CertificateId, PrivateKey};
-pub use trust::{Authorities, BackendTls, CipherSuite, Handshake, TlsRules, TlsVersion, Verify};
+pub use trust::{
+    Authorities, BackendTls, CertificateNeed, CipherSuite, ClientCertificate, Handshake, TlsRules,
+    TlsVersion, Verify,
+};
 
 #[cfg(test)]
 mod tests;

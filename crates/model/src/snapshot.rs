@@ -41,7 +41,8 @@ pub struct Snapshot {
     /// Who signs certificates of others, by name.
     #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
     pub authorities: SharedMap<CertificateId, SharedPart<Authorities>>,
-    /// How clients of TLS shake hands, where that is not as usual, by the name they ask for as in `tls`.
+    /// How clients of TLS shake hands, where that is not as usual, by the name they ask for as in `tls`. One that stands
+    /// there and not here shakes hands as usual, whatever wider names say.
     #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
     pub handshakes: SharedMap<HostPattern, SharedPart<Handshake>>,
 }
@@ -98,8 +99,10 @@ impl Snapshot {
         }
         self.validate_settings()?;
         let backends = differences(Some(&before.backends), &self.backends);
-        // Routes that did not change may name a backend that went.
-        let all = backends.iter().any(|(_, backend)| backend.is_none());
+        let authorities = differences(Some(&before.authorities), &self.authorities);
+        // Routes that did not change may name something that went.
+        let all = backends.iter().any(|(_, backend)| backend.is_none())
+            || authorities.iter().any(|(_, now)| now.is_none());
         let none = SharedMap::new();
         let known = if all { &none } else { &before.hosts };
         for (host, routes) in differences(Some(known), &self.hosts) {
@@ -248,9 +251,16 @@ impl Snapshot {
         if let Some(id) = named.find(unknown) {
             return refuse("action.forward", format!("there is no backend {id}"));
         }
-        match route.filters.backends().find(unknown) {
-            Some(id) => refuse("filters", format!("there is no backend {id}")),
-            None => Ok(()),
+        if let Some(id) = route.filters.backends().find(unknown) {
+            return refuse("filters", format!("there is no backend {id}"));
+        }
+        let certificate = route.filters.client_certificate.as_ref();
+        match certificate.map(|rule| &rule.authorities) {
+            Some(id) if !self.authorities.contains_key(id) => refuse(
+                "filters.client_certificate.authorities",
+                format!("there are no authorities {id}"),
+            ),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! TLS beyond the gateway's own certificates: what it asks of endpoints and of clients.
 
-use crate::CertificateId;
+use crate::{CertificateId, Pattern};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -55,6 +55,45 @@ pub struct Handshake {
     /// does, and whether it is needed, is what routes say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorities: Option<CertificateId>,
+}
+
+/// Clients prove who they are by a certificate. The backend is told what came of it in `ssl-client-verify` (`SUCCESS`,
+/// `FAILED:` with the reason, `NONE`), `ssl-client-subject-dn` and `ssl-client-issuer-dn` (RFC 4514); what clients say in
+/// these headers themselves is dropped. A connection that was not asked for a certificate is answered 421 (RFC 9110
+/// 15.5.20), one without TLS 403 where a certificate is required.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// Who must have signed it; a name of the snapshot's `authorities`. If they cannot be read nobody has.
+    pub authorities: CertificateId,
+    /// Which clients may ask.
+    #[serde(default, skip_serializing_if = "CertificateNeed::is_default")]
+    pub need: CertificateNeed,
+    /// Certificates between the client's and an authority's, at most.
+    #[serde(default = "default_depth")]
+    pub depth: u8,
+    /// Found in one of the subject's common names; others are answered 403.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<Pattern>,
+    /// A URL that clients are redirected to (302) in place of the answer 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_page: Option<String>,
+    /// The backend gets the certificate in `ssl-client-cert`: PEM, percent-encoded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pass_on: bool,
+}
+
+/// Which clients may ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CertificateNeed {
+    /// Those with a good certificate; others are answered 400.
+    #[default]
+    Required,
+    /// Those without one too. One that is not good is answered 400.
+    Optional,
+    /// Everybody: the backend decides.
+    Any,
 }
 
 /// Who may shake hands, and how.
@@ -126,6 +165,35 @@ impl CipherSuite {
             Self::RsaAes128 => "ECDHE-RSA-AES128-GCM-SHA256",
             Self::RsaAes256 => "ECDHE-RSA-AES256-GCM-SHA384",
             Self::RsaChacha20 => "ECDHE-RSA-CHACHA20-POLY1305",
+        }
+    }
+}
+
+impl CertificateNeed {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl ClientCertificate {
+    /// What came of looking at the certificate.
+    pub const VERIFY: &str = "ssl-client-verify";
+    /// Whom it is for.
+    pub const SUBJECT: &str = "ssl-client-subject-dn";
+    /// Who has signed it.
+    pub const ISSUER: &str = "ssl-client-issuer-dn";
+    /// The certificate itself.
+    pub const CERTIFICATE: &str = "ssl-client-cert";
+    /// Headers that only the gateway says.
+    pub const HEADERS: [&str; 4] = [Self::VERIFY, Self::SUBJECT, Self::ISSUER, Self::CERTIFICATE];
+
+    /// The first field that cannot be served, with the reason.
+    pub(crate) fn validate(&self) -> Result<(), (&'static str, String)> {
+        let wrong =
+            |url: &&String| !url.contains("://") || !url.bytes().all(|b| b.is_ascii_graphic());
+        match self.error_page.as_ref().filter(wrong) {
+            Some(url) => Err(("error_page", format!("{url:?} is not a URL"))),
+            None => Ok(()),
         }
     }
 }

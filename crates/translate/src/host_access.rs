@@ -1,10 +1,10 @@
 //! Lists of addresses that hold for a whole host: the oldest Ingress of the host gives them.
 
+use crate::Reason;
 use crate::annotation::HostAccess;
 use crate::diagnostic::Sink;
-use crate::ingress::Mine;
+use crate::ingress::{Mine, served_hosts};
 use crate::routes::Routes;
-use crate::{Reason, touch};
 use std::collections::BTreeMap;
 use tidegate_model::{Access, Action, HostPattern};
 
@@ -13,7 +13,7 @@ use tidegate_model::{Access, Action, HostPattern};
 pub(crate) fn apply(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut Sink) {
     let mut owners: BTreeMap<HostPattern, &Mine<'_>> = BTreeMap::new();
     for mine in ours {
-        for host in touch::hosts(mine.ingress) {
+        for host in served_hosts(mine.ingress) {
             let owner = *owners.entry(host.clone()).or_insert(mine);
             if mine.annotations.host_access.is_some() && owner.object != mine.object {
                 let text = format!(

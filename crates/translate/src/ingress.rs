@@ -8,6 +8,7 @@ use crate::fleet::PortRef;
 use crate::{Kind, ObjectRef, Reason};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidegate_api::cluster::Traffic;
 use tidegate_model::{
@@ -72,6 +73,15 @@ pub(crate) fn hosts(ingress: &Ingress) -> impl Iterator<Item = HostPattern> {
     let spec = ingress.spec.iter();
     let rules = spec.flat_map(|spec| spec.rules.iter().flatten());
     rules.filter_map(|rule| HostPattern::parse(rule.host.as_deref().unwrap_or_default()).ok())
+}
+
+/// The hosts that it has routes for: those of its rules, and any host for its default backend. Not its further hosts,
+/// which may turn out to be somebody else's.
+pub(crate) fn served_hosts(ingress: &Ingress) -> BTreeSet<HostPattern> {
+    let spec = ingress.spec.as_ref();
+    let default = spec.and_then(|spec| spec.default_backend.as_ref());
+    let any = default.map(|_| HostPattern::Any);
+    hosts(ingress).chain(any).collect()
 }
 
 impl<'a> Mine<'a> {

@@ -21,6 +21,7 @@ mod destination;
 mod diagnostic;
 mod fleet;
 mod host_access;
+mod host_tls;
 mod ingress;
 mod named;
 mod objects;

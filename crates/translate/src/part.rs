@@ -8,7 +8,8 @@ use crate::policy::Policies;
 use crate::tls::Secrets;
 use crate::trust::Trust;
 use crate::{
-    Diagnostic, ObjectRef, WorldView, alias, diagnostic, host_access, ingress, routes, tls,
+    Diagnostic, ObjectRef, WorldView, alias, diagnostic, host_access, host_tls, ingress, routes,
+    tls,
 };
 use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +75,9 @@ impl<'a> Context<'a> {
         }
         let mut routes = routes::compile(&ours, &mut backends, &mut diagnostics);
         host_access::apply(&ours, &mut routes, &mut diagnostics);
+        host_tls::guard(&ours, &mut routes, &mut diagnostics);
         let aliases = alias::compile(&ours, &mut routes, &mut diagnostics);
+        host_tls::compile(&ours, &aliases, &mut part);
         tls::compile(&self.secrets, &ours, &aliases, &mut part, &mut diagnostics);
         let mut owned: BTreeMap<_, Vec<_>> = ours
             .iter()

@@ -1,5 +1,6 @@
 //! Secrets that hold certificates of authorities, and certificates that the gateway shows to others than clients.
 
+use crate::annotation::Clients;
 use crate::diagnostic::{Sink, quote};
 use crate::ingress::Mine;
 use crate::part::Part;
@@ -30,6 +31,27 @@ impl<'a> Trust<'a> {
     /// Puts what the annotations of `mine` name into the part. What is missing closes the routes: they were not to go
     /// to just anybody.
     pub(crate) fn apply(&self, mine: &mut Mine<'_>, part: &mut Part, diagnostics: &mut Sink) {
+        self.clients(mine, part, diagnostics);
+        self.services(mine, part, diagnostics);
+    }
+
+    /// Those who sign certificates of clients.
+    fn clients(&self, mine: &mut Mine<'_>, part: &mut Part, diagnostics: &mut Sink) {
+        let Clients::Asked(asked) = &mine.annotations.host_tls.clients else {
+            return;
+        };
+        let (name, key) = &asked.secret;
+        let found = self.find(&mine.object.namespace, name);
+        if let Err(why) = found.and_then(|secret| authorities(secret, part)) {
+            let text = format!("{why}, so the routes of its hosts answer 503");
+            let field = format!("metadata.annotations[{key}]");
+            diagnostics.error(&mine.object, field, Reason::Unprotected, text);
+            mine.annotations.host_tls.clients = Clients::Closed;
+        }
+    }
+
+    /// What Services are shown, and who signs their certificates.
+    fn services(&self, mine: &mut Mine<'_>, part: &mut Part, diagnostics: &mut Sink) {
         if let Some(spec) = mine.annotations.backend_tls.take()
             && let Some(tls) = &mut mine.annotations.manner.tls
         {

@@ -183,6 +183,13 @@ const FILTERS: &[&str] = &[
     "limit-connections",
     "backend-protocol",
     "proxy-ssl-secret",
+    "auth-tls-secret",
+    "auth-tls-verify-client",
+    "auth-tls-match-cn",
+    "auth-tls-error-page",
+    "ssl-cipher",
+    "tls-min-protocol-version",
+    "tls-max-protocol-version",
     "proxy-ssl-verify",
     "proxy-ssl-name",
     "proxy-ssl-protocols",
@@ -223,6 +230,10 @@ const VALUES: &[&str] = &[
     "cookie",
     "ewma",
     "HTTPS",
+    "optional",
+    "CN=(a|b)",
+    "TLSv1.3",
+    "TLSv1.2",
     "good",
     "on",
     "TLSv1.2 TLSv1.3",
@@ -331,6 +342,9 @@ proptest! {
     #[test]
     fn an_ingress_never_changes_the_routes_of_an_older_one(old in any_ingress("old", 0), young in any_ingress("young", 1)) {
         let mut world = base();
+        // Who guards a host in one namespace guards all of it: that closes, and never opens.
+        let keys = young["metadata"]["annotations"].as_object();
+        let guards = keys.is_some_and(|keys| keys.keys().any(|key| key.contains("/auth-tls-")));
         let old = read::<Ingress>(old);
         world.ingresses = [Arc::clone(&old)].into_iter().collect();
         let alone = translate(&world);
@@ -344,7 +358,7 @@ proptest! {
         for object in alone.ingresses.keys() {
             // A canary that had nothing to be a canary of may find it in the younger one.
             let canary = alone.diagnostics.iter().any(|d| d.object == **object && d.reason == Reason::CanaryWithoutMain);
-            if !canary {
+            if !canary && !guards {
                 prop_assert_eq!(kept(&alone, object), kept(&together, object));
             }
         }

@@ -97,6 +97,7 @@ pub(super) mod tests {
             query: query.as_bytes(),
             headers: lines,
             length: None,
+            proof: crate::filter::Proof::Plain,
         }
     }
 

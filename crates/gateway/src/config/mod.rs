@@ -19,7 +19,7 @@ mod locate;
 
 pub(crate) use follow::ConfigFile;
 
-use crate::tls::{Certificates, Outgoing};
+use crate::tls::{Certificates, Trusted};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -218,8 +218,8 @@ fn check(snapshot: &Snapshot) -> Vec<(String, String)> {
         let field = format!("certificates[{}]", unusable.id);
         (field, unusable.reason.clone())
     });
-    let outgoing = Outgoing::compile(snapshot, &certificates, None);
-    let authorities = outgoing.unusable();
+    let trusted = Trusted::compile(&snapshot.authorities, None);
+    let authorities = trusted.unusable();
     let authorities = authorities.map(|(id, why)| (format!("authorities[{id}]"), why.to_owned()));
     invalid
         .into_iter()

@@ -5,7 +5,7 @@ use super::asker::Asker;
 use super::{Client, OwnAnswer};
 use crate::choose::{Claim, aim};
 use crate::filter::{
-    Asked, ExternalQuestion, Facts, Moment, Opinion, Own, PasswordCheck, Question, Verdict,
+    Asked, ExternalQuestion, Facts, Moment, Opinion, Own, PasswordCheck, Proof, Question, Verdict,
     write_location,
 };
 use crate::h1::{
@@ -105,6 +105,11 @@ pub(super) fn admit<'t>(
             Framing::Length(length) => Some(length),
             Framing::None | Framing::Chunked | Framing::UntilEnd => None,
         },
+        proof: match &client.certificate {
+            Some(presented) => Proof::Asked(presented, table.trusted()),
+            None if client.stream.scheme() == "https" => Proof::Unasked,
+            None => Proof::Plain,
+        },
     };
     let own_id = *asked.request_id.get_or_insert_with(|| request_id(client));
     let identity = Identity {
@@ -138,6 +143,7 @@ pub(super) fn admit<'t>(
                 };
                 let mut head = Vec::new();
                 write_request(request, buf, wanted, identity, &mut head);
+                add_lines(&mut head, &asked.certificate);
                 add_lines(&mut head, &auth.lines(&facts));
                 return Ok(Admitted::Inquire(ExternalQuestion { auth, head }));
             }
@@ -176,6 +182,7 @@ pub(super) fn admit<'t>(
     }
     request_out.clear();
     write_request(request, buf, wanted, identity, request_out);
+    add_lines(request_out, &asked.certificate);
     if let Some(Opinion::Granted { request, .. }) = asked.opinion.as_deref() {
         add_lines(request_out, request);
     }
@@ -195,6 +202,7 @@ pub(super) fn admit<'t>(
             wanted.bodiless = std::str::from_utf8(request.method_text.of(buf)).ok();
         }
         write_request(request, buf, wanted, identity, mirror_out);
+        add_lines(mirror_out, &asked.certificate);
     }
     if let Some(pages) = filters.and_then(|filters| filters.pages.as_deref()) {
         let wanted = Wanted {

@@ -14,6 +14,8 @@ pub(crate) enum OwnAnswer {
     Forbidden,
     /// The client's name and password are missing or wrong.
     Unauthorized,
+    /// The client's certificate does not let it in.
+    Certificate(CertificateProblem),
     /// Another service does not let the request in: 401 or 403.
     Denied(u16),
     /// Another service, which must be asked, gave no usable answer.
@@ -40,6 +42,43 @@ pub(crate) enum OwnAnswer {
     Timeout,
 }
 
+/// Why a certificate, or the lack of one, does not let a client in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CertificateProblem {
+    /// There is none.
+    Missing,
+    /// It is not from whom it should be, or not valid now.
+    Bad,
+    /// It is for somebody else.
+    OtherName,
+    /// There is no TLS, so there cannot be one.
+    NoTls,
+    /// The connection was made for another host and was not asked for one (RFC 9110 15.5.20).
+    Misdirected,
+}
+
+impl CertificateProblem {
+    fn status(self) -> u16 {
+        match self {
+            Self::Missing | Self::Bad => 400,
+            Self::OtherName | Self::NoTls => 403,
+            Self::Misdirected => 421,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "this route needs a client certificate, and none was sent",
+            Self::Bad => "the client certificate is not one that this route takes",
+            Self::OtherName => "the client certificate is for somebody who may not use this route",
+            Self::NoTls => "this route needs a client certificate, so it needs HTTPS",
+            Self::Misdirected => {
+                "this connection was made for another host; open one for this host"
+            }
+        }
+    }
+}
+
 impl OwnAnswer {
     /// The status the client sees.
     pub(crate) fn status(self) -> u16 {
@@ -53,6 +92,7 @@ impl OwnAnswer {
             | Self::Given(status) => status,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
+            Self::Certificate(problem) => problem.status(),
             Self::NoRoute => 404,
             Self::BadGateway => 502,
             Self::NoOpinion | Self::NoConfiguration | Self::NoEndpoint | Self::Exhausted => 503,
@@ -67,6 +107,7 @@ impl OwnAnswer {
             Self::Denied(_) => "the authentication service does not let this request in",
             Self::NoOpinion => "the authentication service gave no usable answer",
             Self::TooBusy(_) => "too many requests are under way",
+            Self::Certificate(problem) => problem.text(),
             Self::Forbidden => "this client address may not use this route",
             Self::Unauthorized => "this route needs a name and a password",
             // What clients of the original look for.
@@ -147,6 +188,7 @@ fn phrase(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

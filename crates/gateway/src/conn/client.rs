@@ -3,6 +3,7 @@
 use super::{After, ClientStream, OwnAnswer};
 use crate::forward::Tunnel;
 use crate::h1::{HEAD_MAX, Method, Persistence, Refusal, Version};
+use crate::tls::Presented;
 use crate::worker::{Alarm, Open, Scratch, Worker};
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -24,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) peer: IpAddr,
     /// The same as text.
     pub(crate) address: Rc<str>,
+    /// What it has shown, if it was asked for a certificate.
+    pub(super) certificate: Option<Rc<Presented>>,
     pub(super) alarm: Alarm,
     pub(super) open: Rc<Open>,
 }
@@ -60,8 +63,15 @@ impl Client {
             tunnel: None,
             peer: peer.to_canonical(),
             address: peer.to_canonical().to_string().into(),
+            certificate: None,
             open: Rc::new(open),
         }
+    }
+
+    /// It was asked for a certificate in the handshake, and has shown this.
+    pub(crate) fn presenting(mut self, presented: Option<Presented>) -> Self {
+        self.certificate = presented.map(Rc::new);
+        self
     }
 
     /// One stream of the connection that the other parts belong to, as if it were a client of its own.
@@ -69,6 +79,7 @@ impl Client {
         stream: ClientStream,
         worker: &Rc<Worker>,
         (peer, address): (IpAddr, &Rc<str>),
+        certificate: Option<&Rc<Presented>>,
         open: &Rc<Open>,
     ) -> Self {
         Self {
@@ -78,6 +89,7 @@ impl Client {
             tunnel: None,
             peer,
             address: Rc::clone(address),
+            certificate: certificate.map(Rc::clone),
             open: Rc::clone(open),
         }
     }

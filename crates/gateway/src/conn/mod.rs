@@ -17,7 +17,7 @@ mod inquire;
 pub(crate) mod proxy_protocol;
 mod stream;
 
-pub(crate) use answer::OwnAnswer;
+pub(crate) use answer::{CertificateProblem, OwnAnswer};
 pub(crate) use client::Client;
 pub(crate) use stream::ClientStream;
 

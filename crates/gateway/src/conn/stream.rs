@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Bytes from and to a client.
@@ -21,15 +20,6 @@ pub(crate) enum ClientStream {
 }
 
 impl ClientStream {
-    /// Shakes hands on `stream`.
-    ///
-    /// # Errors
-    /// The client breaks the protocol, or there is no version, cipher or certificate for it; it has been told.
-    pub(crate) async fn accept_tls(stream: TcpStream, acceptor: &TlsAcceptor) -> io::Result<Self> {
-        let stream = acceptor.accept(stream).await?;
-        Ok(Self::Tls(Box::new(stream)))
-    }
-
     /// The scheme of its requests (RFC 9110 4.2).
     pub(crate) fn scheme(&self) -> &'static str {
         match self {

@@ -86,8 +86,12 @@ impl Opinion {
 }
 
 impl ExternalAuth {
-    pub(super) fn compile(rule: &Rule, to: Option<Arc<BackendState>>) -> Self {
+    /// `claimed` are headers that no client may say about itself.
+    pub(super) fn compile(rule: &Rule, to: Option<Arc<BackendState>>, claimed: &[&str]) -> Self {
         let mut edits = Edits::default();
+        for name in claimed {
+            edits.drop(name);
+        }
         for own in [ORIGINAL_URL, ORIGINAL_METHOD, REDIRECT] {
             edits.drop(own);
         }
@@ -104,14 +108,21 @@ impl ExternalAuth {
         }
     }
 
-    /// Whether it asks by this very rule, and the same backend.
-    pub(super) fn is_for(&self, rule: &Rule, to: Option<&Arc<BackendState>>) -> bool {
+    /// Whether it asks by this very rule, the same backend, and claims these headers.
+    pub(super) fn is_for(
+        &self,
+        rule: &Rule,
+        to: Option<&Arc<BackendState>>,
+        claimed: &[&str],
+    ) -> bool {
         let same = match (&self.to, to) {
             (Some(own), Some(other)) => Arc::ptr_eq(&own.backend, other),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        same && self.rule == *rule
+        let own = [ORIGINAL_URL, ORIGINAL_METHOD, REDIRECT];
+        let all = own.len() + claimed.len() == self.edits.dropped.len();
+        same && all && self.rule == *rule
     }
 
     /// What was said about a request like this, if it is remembered.

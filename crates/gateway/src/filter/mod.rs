@@ -1,7 +1,7 @@
 //! Filters: what a route does to its requests and answers beside forwarding them.
 //!
 //! ```text
-//! check:   HTTPS? -> CORS -> address -> limits -> password -> another service -> size of the body
+//! check:   HTTPS? -> certificate -> CORS -> address -> limits -> password -> another service -> size of the body
 //!                                                               may answer by itself
 //! rewrite: path, host, headers of the request                   while its head is written
 //! answer:  headers of the answer, or another backend's answer   while its head is written
@@ -12,6 +12,7 @@
 
 mod answer;
 mod basic;
+mod certificate;
 mod cors;
 mod external;
 mod limit;
@@ -22,6 +23,7 @@ mod rewrite;
 mod verdict;
 
 pub(crate) use basic::PasswordCheck;
+pub(crate) use certificate::Proof;
 pub(crate) use external::{ExternalAuth, ExternalQuestion, Opinion};
 pub(crate) use limit::Slot;
 pub(crate) use mirror::Mirror;
@@ -35,6 +37,7 @@ use crate::h1::{Edits, Refusal, append_line};
 use crate::table::HeaderLookup;
 use answer::AnswerRewrite;
 use basic::BasicAuth;
+use certificate::ClientCertificate;
 use cors::Cors;
 use limit::{ConcurrencyLimiter, RateLimiter};
 use rewrite::PathRewrite;
@@ -50,6 +53,7 @@ use tidegate_runtime::Tick;
 #[derive(Debug)]
 pub(crate) struct Filters {
     https_redirect: Option<u16>,
+    certificate: Option<ClientCertificate>,
     cors: Option<Cors>,
     access: Access,
     /// Each of them counts. Shared with the filters before, so that a change of routes forgives nothing.
@@ -103,6 +107,8 @@ pub(crate) struct Facts<'a, H> {
     pub(crate) headers: &'a H,
     /// The length of the body, if the client told it.
     pub(crate) length: Option<u64>,
+    /// What its connection proves.
+    pub(crate) proof: Proof<'a>,
 }
 
 /// Filters name a backend that there is not.
@@ -142,8 +148,17 @@ impl Filters {
             return Ok(None);
         }
         let backend = |id: &BackendId| backends.get(id).map(Arc::clone).ok_or(UnknownBackend);
+        // Headers that tell of certificates are the gateway's, whoever is asked.
+        let claimed: &[&str] = match &filters.client_certificate {
+            Some(_) => &tidegate_model::ClientCertificate::HEADERS,
+            None => &[],
+        };
         let pages = match &filters.error_pages {
-            Some(rule) => Some(Box::new(ErrorPages::compile(rule, backend(&rule.backend)?))),
+            Some(rule) => {
+                let mut pages = ErrorPages::compile(rule, backend(&rule.backend)?);
+                claimed.iter().for_each(|name| pages.edits.drop(name));
+                Some(Box::new(pages))
+            }
             None => None,
         };
         let mirror = match &filters.mirror {
@@ -154,10 +169,11 @@ impl Filters {
             Some(rule) => {
                 let backend = filters.external_auth_backend().map(backend).transpose()?;
                 let known = before.and_then(|filters| filters.external.as_ref());
-                let known = known.filter(|external| external.is_for(rule, backend.as_ref()));
+                let known =
+                    known.filter(|external| external.is_for(rule, backend.as_ref(), claimed));
                 Some(match known {
                     Some(external) => Arc::clone(external),
-                    None => Arc::new(ExternalAuth::compile(rule, backend)),
+                    None => Arc::new(ExternalAuth::compile(rule, backend, claimed)),
                 })
             }
             None => None,
@@ -166,6 +182,9 @@ impl Filters {
         if let Some(external) = &external {
             external.claim(&mut request);
         }
+        let certificate = filters.client_certificate.as_ref();
+        let certificate = certificate.map(ClientCertificate::new);
+        claimed.iter().for_each(|name| request.drop(name));
         let mut response = compile_edits(&filters.response_headers);
         if filters.cors.is_some() {
             cors::own(&mut response);
@@ -178,6 +197,7 @@ impl Filters {
             external,
             relative_redirects: filters.relative_redirects,
             https_redirect: filters.https_redirect,
+            certificate,
             cors: filters.cors.as_ref().map(Cors::compile),
             access: filters.access.clone(),
             concurrency: kept(
@@ -219,11 +239,17 @@ impl Filters {
         asked: &mut Asked,
         own: &mut Own<'_>,
     ) -> Verdict {
-        let lines = &mut *own.lines;
         if let Some(status) = self.https_redirect.filter(|_| facts.scheme == "http") {
-            redirect::to_https(facts, lines);
+            redirect::to_https(facts, own.lines);
             return Verdict::Refused(OwnAnswer::Bare(status));
         }
+        if let Some(certificate) = &self.certificate {
+            match certificate.judge(facts, own) {
+                Ok(lines) => asked.certificate = lines,
+                Err(answer) => return Verdict::Refused(answer),
+            }
+        }
+        let lines = &mut *own.lines;
         if let Some(answer) = self.cors.as_ref().and_then(|cors| cors.apply(facts, lines)) {
             return Verdict::Refused(answer);
         }

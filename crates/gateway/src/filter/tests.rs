@@ -46,6 +46,7 @@ fn facts<'a>(
         query: b"?q=1",
         headers,
         length: None,
+        proof: Proof::Plain,
     }
 }
 

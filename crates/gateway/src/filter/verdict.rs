@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(crate) password: Option<Result<(), OwnAnswer>>,
     /// What another service says about it.
     pub(crate) opinion: Option<Arc<Opinion>>,
+    /// What its backend is told about the client's certificate: whole lines.
+    pub(crate) certificate: Vec<u8>,
     /// Its own name, for as long as it is looked at: a question about it has the same.
     pub(crate) request_id: Option<[u8; 32]>,
     /// It is such a question itself.

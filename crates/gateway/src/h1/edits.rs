@@ -44,6 +44,9 @@ pub(crate) fn append_line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// Adds whole lines to a head that is complete, and nothing behind it.
 pub(crate) fn add_lines(head: &mut Vec<u8>, lines: &[u8]) {
     debug_assert!(head.ends_with(b"\r\n\r\n"), "it is complete");
+    if lines.is_empty() {
+        return;
+    }
     head.truncate(head.len() - 2);
     head.extend_from_slice(lines);
     head.extend_from_slice(b"\r\n");

@@ -40,7 +40,7 @@ impl Shared {
             "clusters": clusters,
             "backends": backends,
             "certificates": certificates_json(table.certificates()),
-            "authorities_unusable": table.outgoing().unusable()
+            "authorities_unusable": table.trusted().unusable()
                 .map(|(id, why)| (id.to_string(), why.into()))
                 .collect::<Map<String, Value>>(),
             "traffic": self.traffic.to_json(),

@@ -6,7 +6,7 @@
 use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
 use crate::health::HealthTable;
-use crate::tls::{Certificates, Outgoing};
+use crate::tls::{Certificates, Handshakes, Outgoing, Trusted};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{
@@ -44,7 +44,8 @@ impl Table {
             ..ApplyReport::default()
         };
         let certificates = compile_certificates(snapshot, previous);
-        let outgoing = compile_outgoing(snapshot, &certificates, previous);
+        let trusted = compile_trusted(snapshot, previous);
+        let outgoing = compile_outgoing(snapshot, &certificates, &trusted, previous);
         let backends = compile_backends(snapshot, previous, health, &outgoing, &mut report);
         if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.outgoing, &outgoing)) {
             for (id, security) in outgoing.iter() {
@@ -59,6 +60,8 @@ impl Table {
             hosts: compile_hosts(snapshot, previous, &backends, &mut report),
             backends,
             certificates,
+            handshakes: compile_handshakes(snapshot, &trusted, previous),
+            trusted,
             outgoing,
         };
         (table, report)
@@ -140,10 +143,42 @@ fn compile_certificates(snapshot: &Snapshot, previous: Option<&Table>) -> Arc<Ce
     Arc::new(certificates)
 }
 
+fn compile_trusted(snapshot: &Snapshot, previous: Option<&Table>) -> Arc<Trusted> {
+    if let Some(previous) = previous {
+        let old = &previous.snapshot.authorities;
+        if differences(Some(old), &snapshot.authorities).is_empty() {
+            return Arc::clone(&previous.trusted);
+        }
+    }
+    let trusted = Trusted::compile(&snapshot.authorities, previous.map(|p| &*p.trusted));
+    for (id, reason) in trusted.unusable() {
+        tracing::error!(authorities = %id, reason, "certificates of authorities cannot be used");
+    }
+    Arc::new(trusted)
+}
+
+fn compile_handshakes(
+    snapshot: &Snapshot,
+    trusted: &Arc<Trusted>,
+    previous: Option<&Table>,
+) -> Arc<Handshakes> {
+    if let Some(previous) = previous {
+        let old = &previous.snapshot.handshakes;
+        if Arc::ptr_eq(&previous.trusted, trusted)
+            && differences(Some(old), &snapshot.handshakes).is_empty()
+        {
+            return Arc::clone(&previous.handshakes);
+        }
+    }
+    let known = previous.map(|p| &*p.handshakes);
+    Arc::new(Handshakes::compile(&snapshot.handshakes, trusted, known))
+}
+
 /// Looks at all backends when one of them changed that is, or was, spoken to in TLS, or something they may name.
 fn compile_outgoing(
     snapshot: &Snapshot,
     certificates: &Arc<Certificates>,
+    trusted: &Arc<Trusted>,
     previous: Option<&Table>,
 ) -> Arc<Outgoing> {
     if let Some(previous) = previous {
@@ -154,17 +189,14 @@ fn compile_outgoing(
         };
         let mut backends = differences(Some(&old.backends), &snapshot.backends).into_iter();
         let same = Arc::ptr_eq(&previous.certificates, certificates)
-            && differences(Some(&old.authorities), &snapshot.authorities).is_empty()
+            && Arc::ptr_eq(&previous.trusted, trusted)
             && !backends.any(|(id, backend)| secured(id, backend));
         if same {
             return Arc::clone(&previous.outgoing);
         }
     }
     let known = previous.map(|p| &*p.outgoing);
-    let outgoing = Outgoing::compile(snapshot, certificates, known);
-    for (id, reason) in outgoing.unusable() {
-        tracing::error!(authorities = %id, reason, "certificates of authorities cannot be used");
-    }
+    let outgoing = Outgoing::compile(snapshot, certificates, trusted, known);
     for (id, security) in outgoing.iter() {
         if let Some(reason) = security.problem() {
             tracing::error!(backend = %id, reason, "a backend cannot be spoken to in TLS");

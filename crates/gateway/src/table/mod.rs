@@ -21,7 +21,7 @@ pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry, Split};
 pub use route::{HeaderLookup, RequestHead, route};
 
 pub use crate::choose::BackendState;
-use crate::tls::{Certificates, Outgoing};
+use crate::tls::{Certificates, Handshakes, Outgoing, Trusted};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{BackendId, Generation, Settings, SharedText, Snapshot};
@@ -34,6 +34,8 @@ pub struct Table {
     hosts: Arc<Hosts>,
     backends: Arc<HashMap<BackendId, Arc<BackendState>>>,
     certificates: Arc<Certificates>,
+    trusted: Arc<Trusted>,
+    handshakes: Arc<Handshakes>,
     outgoing: Arc<Outgoing>,
 }
 
@@ -80,6 +82,16 @@ impl Table {
     /// What clients of TLS see.
     pub fn certificates(&self) -> &Certificates {
         &self.certificates
+    }
+
+    /// Who signs certificates of others.
+    pub fn trusted(&self) -> &Trusted {
+        &self.trusted
+    }
+
+    /// How clients of TLS shake hands, by host.
+    pub fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
     }
 
     /// How backends are spoken to in TLS.

@@ -95,6 +95,15 @@ impl Certificates {
         by_name.or(self.any.as_ref()).cloned()
     }
 
+    /// Whether this very host has one.
+    pub(super) fn has(&self, host: &HostPattern) -> bool {
+        match host {
+            HostPattern::Exact(name) => self.exact.contains_key(name),
+            HostPattern::Wildcard(suffix) => self.wildcard.contains_key(suffix),
+            HostPattern::Any => self.any.is_some(),
+        }
+    }
+
     /// One by its name.
     pub(super) fn key(&self, id: &CertificateId) -> Option<&Arc<CertifiedKey>> {
         self.loaded.get(id).map(|loaded| &loaded.key)

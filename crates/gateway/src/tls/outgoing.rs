@@ -1,20 +1,18 @@
 //! TLS towards endpoints: what each backend that wants it is spoken to with.
 
-use super::Certificates;
+use super::authorities::Anchors;
 use super::trust::{self, Named, Unchecked};
+use super::{Certificates, Trusted};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::{IpAddr, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
-use std::collections::{BTreeMap, HashMap};
+use rustls::{ClientConfig, SignatureScheme};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_model::{
-    Authorities, Backend, BackendId, BackendTls, CertificateId, Protocol, SharedPart, Snapshot,
-    Verify,
-};
+use tidegate_model::{Backend, BackendId, BackendTls, Protocol, Snapshot, Verify};
 use tokio_rustls::TlsConnector;
 
 /// How all backends are spoken to that want TLS. Immutable; what did not change is shared with the one before, and so
@@ -22,11 +20,7 @@ use tokio_rustls::TlsConnector;
 #[derive(Debug, Default)]
 pub struct Outgoing {
     by_backend: BTreeMap<BackendId, Arc<BackendSecurity>>,
-    roots: Roots,
 }
-
-/// Authorities that were read, or why they cannot be.
-type Roots = HashMap<CertificateId, (SharedPart<Authorities>, Result<Arc<RootCertStore>, String>)>;
 
 /// How the endpoints of a backend are spoken to.
 #[derive(Debug)]
@@ -46,7 +40,7 @@ struct MadeOf {
     tls: BackendTls,
     protocol: Protocol,
     key: Option<Arc<CertifiedKey>>,
-    roots: Option<Result<Arc<RootCertStore>, String>>,
+    anchors: Option<Result<Arc<Anchors>, String>>,
 }
 
 impl Outgoing {
@@ -54,20 +48,13 @@ impl Outgoing {
     pub(crate) fn compile(
         snapshot: &Snapshot,
         certificates: &Certificates,
+        trusted: &Trusted,
         previous: Option<&Self>,
     ) -> Self {
         let mut all = Self::default();
-        for (id, text) in &snapshot.authorities {
-            let known = previous.and_then(|p| p.roots.get(id));
-            let read = match known.filter(|(known, _)| known == text) {
-                Some((_, read)) => read.clone(),
-                None => trust::roots(text).map(Arc::new),
-            };
-            all.roots.insert(id.clone(), (text.clone(), read));
-        }
         for (id, backend) in &snapshot.backends {
             let Some(tls) = &backend.tls else { continue };
-            let made_of = all.ingredients(tls, backend, certificates);
+            let made_of = MadeOf::new(tls, backend, certificates, trusted);
             let known = previous.and_then(|p| p.by_backend.get(id));
             let security = match known.filter(|known| known.made_of.is_as(&made_of)) {
                 Some(known) => Arc::clone(known),
@@ -78,26 +65,6 @@ impl Outgoing {
         all
     }
 
-    fn ingredients(
-        &self,
-        tls: &BackendTls,
-        backend: &Backend,
-        certificates: &Certificates,
-    ) -> MadeOf {
-        let roots = tls.verify.authorities();
-        let roots = roots.and_then(|id| self.roots.get(id));
-        MadeOf {
-            tls: tls.clone(),
-            protocol: backend.protocol,
-            key: tls
-                .certificate
-                .as_ref()
-                .and_then(|id| certificates.key(id))
-                .cloned(),
-            roots: roots.map(|(_, read)| read.clone()),
-        }
-    }
-
     /// How a backend is spoken to; `None` without TLS.
     pub(crate) fn of(&self, id: &BackendId) -> Option<&Arc<BackendSecurity>> {
         self.by_backend.get(id)
@@ -106,29 +73,38 @@ impl Outgoing {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&BackendId, &Arc<BackendSecurity>)> {
         self.by_backend.iter()
     }
-
-    /// Authorities that cannot be read, with the reason.
-    pub(crate) fn unusable(&self) -> impl Iterator<Item = (&CertificateId, &str)> {
-        self.roots
-            .iter()
-            .filter_map(|(id, (_, read))| Some((id, read.as_ref().err()?.as_str())))
-    }
 }
 
 impl MadeOf {
+    fn new(
+        tls: &BackendTls,
+        backend: &Backend,
+        certificates: &Certificates,
+        trusted: &Trusted,
+    ) -> Self {
+        let certificate = tls.certificate.as_ref();
+        let authorities = tls.verify.authorities();
+        Self {
+            tls: tls.clone(),
+            protocol: backend.protocol,
+            key: certificate.and_then(|id| certificates.key(id)).cloned(),
+            anchors: authorities.map(|id| trusted.get(id).cloned()),
+        }
+    }
+
     fn is_as(&self, other: &Self) -> bool {
         let same_key = match (&self.key, &other.key) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let same_roots = match (&self.roots, &other.roots) {
+        let same_anchors = match (&self.anchors, &other.anchors) {
             (Some(Ok(a)), Some(Ok(b))) => Arc::ptr_eq(a, b),
             (Some(Err(a)), Some(Err(b))) => a == b,
             (None, None) => true,
             (Some(_) | None, Some(_) | None) => false,
         };
-        same_key && same_roots && self.tls == other.tls && self.protocol == other.protocol
+        same_key && same_anchors && self.tls == other.tls && self.protocol == other.protocol
     }
 
     fn config(&self) -> Result<ClientConfig, String> {
@@ -142,16 +118,9 @@ impl MadeOf {
             Verify::Nothing => {
                 builder.with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
             }
-            Verify::By {
-                authorities,
-                name,
-                depth,
-            } => {
-                let roots = match &self.roots {
-                    Some(Ok(roots)) => Arc::clone(roots),
-                    Some(Err(why)) => return Err(format!("authorities {authorities}: {why}")),
-                    None => return Err(format!("there are no authorities {authorities}")),
-                };
+            Verify::By { name, depth, .. } => {
+                let anchors = self.anchors.as_ref().ok_or("there are no authorities")?;
+                let roots = Arc::clone(&anchors.as_ref().map_err(String::clone)?.roots);
                 let inner = WebPkiServerVerifier::builder_with_provider(roots, provider)
                     .build()
                     .map_err(|error| text(&error))?;

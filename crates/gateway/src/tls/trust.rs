@@ -1,31 +1,16 @@
-//! Authorities, and what is checked for them.
+//! What the rules of a handshake mean to rustls, and what is checked in one.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion, version,
+    DigitallySignedStruct, DistinguishedName, Error, SignatureScheme, SupportedProtocolVersion,
+    version,
 };
 use std::sync::Arc;
-use tidegate_model::{Authorities, CipherSuite, TlsRules, TlsVersion};
-
-/// Reads the certificates of authorities.
-///
-/// # Errors
-/// There is none, or one that cannot be read.
-pub(super) fn roots(text: &Authorities) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(text.0.as_bytes()) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    match roots.is_empty() {
-        true => Err("it holds no certificate".to_owned()),
-        false => Ok(roots),
-    }
-}
+use tidegate_model::{CipherSuite, TlsRules, TlsVersion};
 
 /// The versions that rules allow.
 pub(super) fn versions(rules: &TlsRules) -> Vec<&'static SupportedProtocolVersion> {
@@ -162,5 +147,58 @@ impl ServerCertVerifier for Unchecked {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Asks clients for a certificate and takes any, of whose key they have to show that they have it. Whether it is good is
+/// for routes to say: only they know what becomes of a client without.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) provider: Arc<CryptoProvider>,
+    /// Whose certificates clients should choose among.
+    pub(super) hints: Vec<DistinguishedName>,
+}
+
+impl ClientCertVerifier for Asking {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }

@@ -3,6 +3,7 @@
 use super::Worker;
 use crate::conn::{self, Client, ClientStream, proxy_protocol};
 use crate::state::Shared;
+use crate::tls::{Acceptor, Presented};
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -12,14 +13,13 @@ use tidegate_runtime::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// Where clients come in.
 pub(crate) struct Listener {
     pub(crate) socket: StdListener,
     /// For those who speak TLS.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Acceptor>,
 }
 
 /// What a worker is to do.
@@ -145,15 +145,16 @@ async fn accept(
     }
 }
 
-fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&TlsAcceptor>) {
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&Acceptor>) {
     let open = worker.connection_begins();
     let worker = Rc::clone(worker);
     if must_name_client(&worker, peer) {
         let tls = tls.cloned();
         spawn_local(async move {
-            if let Some((stream, client)) = behind_proxy(&worker, stream, peer, tls.as_ref()).await
-            {
-                conn::serve(Client::new(open, worker, stream, client)).await;
+            let named = behind_proxy(&worker, stream, peer, tls.as_ref()).await;
+            if let Some(((stream, presented), client)) = named {
+                let client = Client::new(open, worker, stream, client);
+                conn::serve(client.presenting(presented)).await;
             }
         });
         return;
@@ -166,8 +167,9 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&TlsA
         }
         Some(tls) => {
             spawn_local(async move {
-                if let Some(stream) = shake_hands(&worker, stream, &tls).await {
-                    conn::serve(Client::new(open, worker, stream, peer)).await;
+                if let Some((stream, presented)) = shake_hands(&worker, stream, &tls).await {
+                    let client = Client::new(open, worker, stream, peer);
+                    conn::serve(client.presenting(presented)).await;
                 }
             });
         }
@@ -188,14 +190,14 @@ async fn behind_proxy(
     worker: &Worker,
     mut stream: TcpStream,
     peer: IpAddr,
-    tls: Option<&TlsAcceptor>,
-) -> Option<(ClientStream, IpAddr)> {
+    tls: Option<&Acceptor>,
+) -> Option<(Shaken, IpAddr)> {
     let limit = worker.table().settings().timeouts.request_head;
     let reason = match tokio::time::timeout(limit, proxy_protocol::read(&mut stream)).await {
         Ok(Ok(client)) => {
             let stream = match tls {
                 Some(tls) => shake_hands(worker, stream, tls).await?,
-                None => ClientStream::Plain(stream),
+                None => (ClientStream::Plain(stream), None),
             };
             return Some((stream, client.unwrap_or(peer)));
         }
@@ -207,18 +209,17 @@ async fn behind_proxy(
     None
 }
 
+/// A stream, and what its client has shown if it was asked for a certificate.
+type Shaken = (ClientStream, Option<Presented>);
+
 /// Has as long as a client has for the head of a request.
-async fn shake_hands(
-    worker: &Worker,
-    stream: TcpStream,
-    tls: &TlsAcceptor,
-) -> Option<ClientStream> {
+async fn shake_hands(worker: &Worker, stream: TcpStream, tls: &Acceptor) -> Option<Shaken> {
     let limit = worker.table().settings().timeouts.request_head;
-    let shaken = tokio::time::timeout(limit, ClientStream::accept_tls(stream, tls)).await;
+    let shaken = tokio::time::timeout(limit, tls.accept(stream)).await;
     let reason = match shaken {
-        Ok(Ok(stream)) => {
+        Ok(Ok((stream, presented))) => {
             worker.shared.traffic.tls_handshake();
-            return Some(stream);
+            return Some((ClientStream::Tls(Box::new(stream)), presented));
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it takes too long".to_owned(),

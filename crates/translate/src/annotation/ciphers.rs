@@ -14,15 +14,14 @@ pub(super) fn ciphers(text: &str) -> Result<BTreeSet<CipherSuite>, String> {
     let mut killed = BTreeSet::new();
     let words = text.split([':', ',', ' ']).filter(|word| !word.is_empty());
     for word in words {
-        match word.split_at(1) {
-            ("!", rest) => killed.extend(group(rest)),
-            ("-", rest) => {
-                let out: BTreeSet<_> = group(rest).collect();
-                selected.retain(|suite| !out.contains(suite));
-            }
-            // Only their order.
-            ("+" | "@", _) => {}
-            _ => selected.extend(group(word)),
+        if let Some(rest) = word.strip_prefix('!') {
+            killed.extend(group(rest));
+        } else if let Some(rest) = word.strip_prefix('-') {
+            let out: BTreeSet<_> = group(rest).collect();
+            selected.retain(|suite| !out.contains(suite));
+        } else if !word.starts_with(['+', '@']) {
+            // Those two change an order that is not ours to change.
+            selected.extend(group(word));
         }
     }
     selected.retain(|suite| !killed.contains(suite));

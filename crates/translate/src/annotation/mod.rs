@@ -10,6 +10,7 @@ pub mod document;
 mod external;
 mod filters;
 mod guards;
+mod host_tls;
 mod hosts;
 mod kind;
 mod limits;
@@ -25,6 +26,7 @@ pub(crate) use destination::Destinations;
 pub(crate) use external::ExternalSpec;
 pub(crate) use filters::{Paths, app_root};
 pub(crate) use guards::{HostAccess, PasswordSpec, UsersForm};
+pub(crate) use host_tls::{Clients, HostTls};
 pub(crate) use hosts::{other_www, possible as possible_hosts};
 pub(crate) use matching::Conditions;
 pub(crate) use mirror::MirrorSpec;
@@ -80,6 +82,12 @@ pub(crate) enum Feature {
     AuthSecretType,
     AuthSignin,
     AuthSigninParameter,
+    AuthTlsErrorPage,
+    AuthTlsMatchCn,
+    AuthTlsPass,
+    AuthTlsSecret,
+    AuthTlsVerifyClient,
+    AuthTlsVerifyDepth,
     AuthType,
     AuthUrl,
     BackendProtocol,
@@ -198,11 +206,15 @@ pub(crate) enum Feature {
     SendTimeout,
     ServerAlias,
     ServiceSubset,
+    SslCipher,
+    SslCiphers,
     SslRedirect,
     SubsetLabels,
     TemporalRedirect,
     TemporalRedirectCode,
     Timeout,
+    TlsMax,
+    TlsMin,
     Tries,
     TriesTimeout,
     UpstreamVhost,
@@ -235,6 +247,8 @@ pub(crate) struct Annotations {
     pub(crate) mirror: Option<MirrorSpec>,
     /// Which addresses may use its hosts.
     pub(crate) host_access: Option<HostAccess>,
+    /// How clients of its hosts shake hands.
+    pub(crate) host_tls: HostTls,
     pub(crate) filters: Filters,
     pub(crate) paths: Paths,
     /// In place of the backends.
@@ -335,6 +349,7 @@ pub(crate) fn read(
     annotations.canary = reader.canary();
     reader.filters(&mut annotations);
     reader.manner(&mut annotations);
+    annotations.host_tls = reader.host_tls();
     annotations.default_backend = reader.default_backend();
     annotations.mirror = reader.mirror();
     annotations.error_statuses = reader.error_statuses();

@@ -77,6 +77,7 @@ async fn talk(client: &mut Client, begun: Vec<u8>) -> End {
                             stream,
                             &worker,
                             (client.peer, &client.address),
+                            client.certificate.as_ref(),
                             &client.open,
                         )
                     };

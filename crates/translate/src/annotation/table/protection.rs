@@ -110,34 +110,36 @@ pub(super) const GROUPS: &[Group] = &[
     group! { "TLS towards clients", "到客户端的 TLS";
         "auth-tls-secret", Both, Domain, Object, "",
             "CA whose client certificates are asked for", "要求客户端证书时所用的 CA",
-            Guards;
+            ~ "Requests without TLS are answered 403 where a certificate is needed", "需要证书时，不经 TLS 的请求返回 403",
+            Works(Feature::AuthTlsSecret);
         "auth-tls-verify-client", Both, Domain, OneOf(&["on", "off", "optional", "optional_no_ca"]), "on",
             "Whether a client certificate is needed", "是否需要客户端证书",
-            NotYet;
+            Works(Feature::AuthTlsVerifyClient);
         "auth-tls-verify-depth", Both, Domain, Integer(0, 100), "1",
             "Longest chain of a client certificate", "客户端证书链的最大长度",
-            NotYet;
+            Works(Feature::AuthTlsVerifyDepth);
         "auth-tls-error-page", Both, Domain, Url, "",
             "Where clients with a bad certificate are sent to", "证书有误的客户端被转到何处",
-            NotYet;
+            Works(Feature::AuthTlsErrorPage);
         "auth-tls-pass-certificate-to-upstream", Both, Domain, Bool, "false",
             "Sends the client certificate to the backend", "把客户端证书发给后端",
-            NotYet;
+            Works(Feature::AuthTlsPass);
         "auth-tls-match-cn", Both, Domain, Text, "",
-            "Common name that a client certificate must have", "客户端证书必须具有的 CN",
-            NotYet;
+            "Common name that a client certificate must have: `CN=` and a regular expression", "客户端证书必须具有的 CN：`CN=` 与正则表达式",
+            ~ "It must match a whole common name, not a part of the subject", "必须匹配整个 CN，而不是主体名的一部分",
+            Works(Feature::AuthTlsMatchCn);
         "tls-min-protocol-version", Own, Domain, OneOf(&["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"]), "TLSv1.0",
-            "Lowest TLS version", "最低 TLS 版本",
-            NotYet;
+            "Lowest TLS version; below TLS 1.2 none is spoken", "最低 TLS 版本；TLS 1.2 以下均不支持",
+            Works(Feature::TlsMin);
         "tls-max-protocol-version", Own, Domain, OneOf(&["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"]), "TLSv1.3",
             "Highest TLS version", "最高 TLS 版本",
-            NotYet;
+            Works(Feature::TlsMax);
         "ssl-cipher", Both, Domain, Text, "",
             "Cipher suites up to TLS 1.2", "TLS 1.2 及以下的密码套件",
-            NotYet;
+            Works(Feature::SslCipher);
         "ssl-ciphers", Both, Domain, Text, "",
             "ingress-nginx's spelling of `ssl-cipher`", "ingress-nginx 对 `ssl-cipher` 的写法",
-            NotYet;
+            Works(Feature::SslCiphers);
         "ssl-prefer-server-ciphers", Both, Domain, Bool, "true",
             "The gateway's order of cipher suites counts", "以网关的密码套件顺序为准",
             ~ "The gateway's order always counts", "始终以网关的顺序为准",

@@ -1,0 +1,133 @@
+//! Hosts whose clients shake hands in a way of their own.
+
+use super::authorities::Anchors;
+use super::config::complete;
+use super::trust::{self, Asking};
+use super::{Certificates, Trusted};
+use rustls::ServerConfig;
+use rustls::server::{NoClientAuth, ResolvesServerCert};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use tidegate_model::{CertificateId, Handshake, HostPattern, SharedMap, SharedPart};
+
+/// Handshakes by host. Immutable; those that did not change are shared with the one before, and so are their sessions.
+#[derive(Debug, Default)]
+pub struct Handshakes(HashMap<HostPattern, Arc<HostHandshake>>);
+
+/// How the clients of a host shake hands.
+#[derive(Debug)]
+pub(crate) struct HostHandshake {
+    rule: SharedPart<Handshake>,
+    /// Who signs what is asked for. If they cannot be read it is asked for all the same, and no route takes it.
+    anchors: Option<Result<Arc<Anchors>, String>>,
+    /// Made when the first client comes: only then it is known where certificates are.
+    config: OnceLock<Result<Arc<ServerConfig>, String>>,
+}
+
+impl Handshakes {
+    /// Takes what `snapshot` says and `previous` does not.
+    pub(crate) fn compile(
+        handshakes: &SharedMap<HostPattern, SharedPart<Handshake>>,
+        trusted: &Trusted,
+        previous: Option<&Self>,
+    ) -> Self {
+        let compile = |(host, rule): (&HostPattern, &SharedPart<Handshake>)| {
+            let authorities = rule.authorities.as_ref();
+            let anchors = authorities.map(|id: &CertificateId| trusted.get(id).cloned());
+            let known = previous.and_then(|p| p.0.get(host));
+            let handshake = match known.filter(|known| known.is_of(rule, anchors.as_ref())) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(HostHandshake {
+                    rule: rule.clone(),
+                    anchors,
+                    config: OnceLock::new(),
+                }),
+            };
+            (host.clone(), handshake)
+        };
+        Self(handshakes.iter().map(compile).collect())
+    }
+
+    /// That of the host a client asks for: an exact name before a wildcard, which stands for one label, before the
+    /// default. A host that has a certificate and no handshake of its own shakes hands as usual, whatever wider names
+    /// say: `None`.
+    pub(crate) fn find(
+        &self,
+        name: Option<&str>,
+        certificates: &Certificates,
+    ) -> Option<&Arc<HostHandshake>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        if let Some(name) = name {
+            let name = name.to_ascii_lowercase();
+            let parent = name.split_once('.').map(|(_, parent)| parent.to_owned());
+            let wildcard = parent.map(|parent| HostPattern::Wildcard(parent.into()));
+            for host in [Some(HostPattern::Exact(name.into())), wildcard] {
+                let Some(host) = host else { continue };
+                match self.0.get(&host) {
+                    Some(found) => return Some(found),
+                    None if certificates.has(&host) => return None,
+                    None => {}
+                }
+            }
+        }
+        self.0.get(&HostPattern::Any)
+    }
+}
+
+impl HostHandshake {
+    fn is_of(
+        &self,
+        rule: &SharedPart<Handshake>,
+        anchors: Option<&Result<Arc<Anchors>, String>>,
+    ) -> bool {
+        let same_anchors = match (&self.anchors, anchors) {
+            (Some(Ok(a)), Some(Ok(b))) => Arc::ptr_eq(a, b),
+            (Some(Err(a)), Some(Err(b))) => a == b,
+            (None, None) => true,
+            (Some(_) | None, Some(_) | None) => false,
+        };
+        same_anchors && self.rule == *rule
+    }
+
+    /// Whether clients are asked for a certificate.
+    pub(super) fn asks(&self) -> bool {
+        self.rule.authorities.is_some()
+    }
+
+    /// What to shake hands with.
+    ///
+    /// # Errors
+    /// The rules leave nothing to agree on.
+    pub(super) fn config(
+        &self,
+        resolver: &Arc<dyn ResolvesServerCert>,
+    ) -> Result<Arc<ServerConfig>, String> {
+        let make = || {
+            self.make(Arc::clone(resolver))
+                .map(Arc::new)
+                .map_err(|error| error.to_string())
+        };
+        self.config.get_or_init(make).clone()
+    }
+
+    fn make(&self, resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
+        let provider = trust::provider(&self.rule.rules);
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&trust::versions(&self.rule.rules))?;
+        let builder = match &self.anchors {
+            None => builder.with_client_cert_verifier(Arc::new(NoClientAuth)),
+            Some(anchors) => {
+                let hints = anchors.as_ref().map(|anchors| anchors.roots.subjects());
+                builder.with_client_cert_verifier(Arc::new(Asking {
+                    provider,
+                    hints: hints.unwrap_or_default(),
+                }))
+            }
+        };
+        let mut config = builder.with_cert_resolver(resolver);
+        complete(&mut config)?;
+        Ok(config)
+    }
+}
