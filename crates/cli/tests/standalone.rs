@@ -15,6 +15,7 @@ fn the_examples_of_the_documentation_are_good() {
     Rig::run(TIDEGATE, async |rig| {
         let pair = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
         fs::write(rig.path("tls.crt"), pair.cert.pem())?;
+        fs::write(rig.path("ca.crt"), pair.cert.pem())?;
         fs::write(rig.path("tls.key"), pair.signing_key.serialize_pem())?;
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         let mut examples = 0;

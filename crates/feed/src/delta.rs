@@ -4,7 +4,7 @@ use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegate_model::{
-    Authorities, Backend, BackendId, Certificate, CertificateId, Generation, Handshake,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Forward, Generation, Handshake,
     HostPattern, Route, Settings, SharedMap, SharedPart, Snapshot, differences,
 };
 
@@ -49,6 +49,9 @@ pub struct Changes {
     /// Handshakes by host.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub handshakes: BTreeMap<HostPattern, Option<SharedPart<Handshake>>>,
+    /// Where TLS is passed through, by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub passthrough: BTreeMap<HostPattern, Option<SharedPart<Forward>>>,
 }
 
 /// The receiver does not have what a delta is about; it needs the whole snapshot.
@@ -107,6 +110,12 @@ impl Delta {
                 &new.handshakes,
                 &mut digest,
                 Digest::of_handshake,
+            ),
+            passthrough: changed(
+                &old.passthrough,
+                &new.passthrough,
+                &mut digest,
+                Digest::of_passthrough,
             ),
         };
         Self {
@@ -168,6 +177,12 @@ impl Delta {
             changes.handshakes,
             &mut digest,
             Digest::of_handshake,
+        );
+        put(
+            &mut next.passthrough,
+            changes.passthrough,
+            &mut digest,
+            Digest::of_passthrough,
         );
         if digest == self.digest {
             Ok(next)

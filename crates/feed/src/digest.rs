@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tidegate_model::{
-    Authorities, Backend, BackendId, Certificate, CertificateId, Handshake, HostPattern, Route,
-    Settings, SharedPart, Snapshot,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Forward, Handshake, HostPattern,
+    Route, Settings, SharedPart, Snapshot,
 };
 
 /// Names the content of a snapshot, whatever its generation.
 ///
 /// It is the sum, modulo 2^64 in each of four lanes, of the BLAKE3 digests of all parts (settings, each
-/// host's routes, certificate and handshake, each backend, certificate and bundle of authorities) with their names. So a
+/// host's routes, certificate, handshake and passthrough, each backend, certificate and bundle of authorities) with their names. So a
 /// changed part costs one part's work: subtract the old, add the new. It protects from mistakes, not from an enemy; who may write to the feed is the socket's business.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -37,6 +37,9 @@ impl Digest {
         }
         for (host, handshake) in &snapshot.handshakes {
             sum.add(Self::of_handshake(host, handshake));
+        }
+        for (host, forward) in &snapshot.passthrough {
+            sum.add(Self::of_passthrough(host, forward));
         }
         sum
     }
@@ -73,6 +76,10 @@ impl Digest {
 
     pub(crate) fn of_handshake(host: &HostPattern, handshake: &SharedPart<Handshake>) -> Self {
         Self::of_part("handshake", &host.to_string(), handshake)
+    }
+
+    pub(crate) fn of_passthrough(host: &HostPattern, forward: &SharedPart<Forward>) -> Self {
+        Self::of_part("passthrough", &host.to_string(), forward)
     }
 
     /// The JSON form is canonical: fields in the order of the type, maps sorted by key.

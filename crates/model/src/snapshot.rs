@@ -3,9 +3,9 @@
 use crate::changes::differences;
 use crate::filter::{is_authority, is_redirect, is_token, not_a_redirect};
 use crate::{
-    Action, Authorities, Backend, BackendId, Certificate, CertificateId, FieldMatch, Generation,
-    Handshake, HostPattern, PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings, SharedMap,
-    SharedPart, Target,
+    Action, Authorities, Backend, BackendId, Certificate, CertificateId, FieldMatch, Forward,
+    Generation, Handshake, HostPattern, PSEUDO_HEADERS, PathMatch, Redirect, Route, Settings,
+    SharedMap, SharedPart, Target,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -45,6 +45,10 @@ pub struct Snapshot {
     /// there and not here shakes hands as usual, whatever wider names say.
     #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
     pub handshakes: SharedMap<HostPattern, SharedPart<Handshake>>,
+    /// Hosts whose TLS is not ended here: bytes go to an endpoint of the backend as they are. By the name that clients ask
+    /// for, as in `handshakes`.
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub passthrough: SharedMap<HostPattern, SharedPart<Forward>>,
 }
 
 /// A snapshot that must not be served.
@@ -77,6 +81,7 @@ impl Snapshot {
             certificates: SharedMap::new(),
             authorities: SharedMap::new(),
             handshakes: SharedMap::new(),
+            passthrough: SharedMap::new(),
         }
     }
 
@@ -131,6 +136,16 @@ impl Snapshot {
             let named = handshake.authorities.as_ref();
             if let Some(id) = named.filter(|id| !self.authorities.contains_key(*id)) {
                 return refuse("authorities", format!("there are no authorities {id}"));
+            }
+        }
+        for (host, forward) in &self.passthrough {
+            let named = [Some(&forward.backend), forward.fallback.as_ref()];
+            let mut named = named.into_iter().flatten();
+            if let Some(id) = named.find(|id| !self.backends.contains_key(*id)) {
+                return Err(InvalidSnapshot::Field {
+                    field: format!("passthrough[{host}]"),
+                    reason: format!("there is no backend {id}"),
+                });
             }
         }
         let mut tls = self.tls.iter();

@@ -26,6 +26,7 @@ mod ingress;
 mod named;
 mod objects;
 mod part;
+mod passthrough;
 mod policy;
 mod routes;
 mod tls;

@@ -8,15 +8,15 @@ use crate::policy::Policies;
 use crate::tls::Secrets;
 use crate::trust::Trust;
 use crate::{
-    Diagnostic, ObjectRef, WorldView, alias, diagnostic, host_access, host_tls, ingress, routes,
-    tls,
+    Diagnostic, ObjectRef, WorldView, alias, diagnostic, host_access, host_tls, ingress,
+    passthrough, routes, tls,
 };
 use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_model::{
-    Authorities, Backend, BackendId, Certificate, CertificateId, Handshake, HostPattern, Route,
-    SharedPart,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Forward, Handshake, HostPattern,
+    Route, SharedPart,
 };
 
 /// What holds for all parts of a world.
@@ -38,6 +38,7 @@ pub(crate) struct Part {
     pub(crate) certificates: BTreeMap<CertificateId, SharedPart<Certificate>>,
     pub(crate) authorities: BTreeMap<CertificateId, SharedPart<Authorities>>,
     pub(crate) handshakes: BTreeMap<HostPattern, SharedPart<Handshake>>,
+    pub(crate) passthrough: BTreeMap<HostPattern, SharedPart<Forward>>,
     pub(crate) backends: BTreeMap<BackendId, SharedPart<Backend>>,
     pub(crate) ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     pub(crate) diagnostics: Vec<Arc<Diagnostic>>,
@@ -78,6 +79,7 @@ impl<'a> Context<'a> {
         host_tls::guard(&ours, &mut routes, &mut diagnostics);
         let aliases = alias::compile(&ours, &mut routes, &mut diagnostics);
         host_tls::compile(&ours, &aliases, &mut part);
+        passthrough::compile(&ours, &routes, &aliases, &mut part, &mut diagnostics);
         tls::compile(&self.secrets, &ours, &aliases, &mut part, &mut diagnostics);
         let mut owned: BTreeMap<_, Vec<_>> = ours
             .iter()

@@ -188,6 +188,7 @@ const FILTERS: &[&str] = &[
     "auth-tls-match-cn",
     "auth-tls-error-page",
     "ssl-cipher",
+    "ssl-passthrough",
     "tls-min-protocol-version",
     "tls-max-protocol-version",
     "proxy-ssl-verify",

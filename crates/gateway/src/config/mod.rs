@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tidegate_model::{
-    Authorities, Backend, BackendId, Certificate, CertificateId, Generation, Handshake,
+    Authorities, Backend, BackendId, Certificate, CertificateId, Forward, Generation, Handshake,
     HostPattern, InvalidSnapshot, PrivateKey, Route, RouteId, Settings, SharedPart, Snapshot,
 };
 
@@ -99,6 +99,7 @@ struct File {
     certificates: BTreeMap<CertificateId, Source>,
     authorities: BTreeMap<CertificateId, AuthoritiesSource>,
     handshakes: BTreeMap<HostPattern, Handshake>,
+    passthrough: BTreeMap<HostPattern, Forward>,
 }
 
 /// A certificate, here or in files of their own. Paths are relative to the configuration.
@@ -173,6 +174,11 @@ fn parse(
         .handshakes
         .into_iter()
         .map(|(host, handshake)| (host, SharedPart::from(handshake)))
+        .collect();
+    snapshot.passthrough = file
+        .passthrough
+        .into_iter()
+        .map(|(host, forward)| (host, SharedPart::from(forward)))
         .collect();
     for (id, source) in file.authorities {
         match either(path, "file", source.pem, source.file) {

@@ -14,11 +14,13 @@ mod asker;
 mod client;
 mod http2;
 mod inquire;
+mod pass;
 pub(crate) mod proxy_protocol;
 mod stream;
 
 pub(crate) use answer::{CertificateProblem, OwnAnswer};
 pub(crate) use client::Client;
+pub(crate) use pass::pass;
 pub(crate) use stream::ClientStream;
 
 use crate::filter::Asked;
@@ -73,7 +75,8 @@ pub(crate) async fn serve(mut client: Client) {
             After::Close | After::Http2 => break,
             After::Tunnel => {
                 if let Some(tunnel) = client.tunnel.take() {
-                    tunnel.run(&mut client).await;
+                    let idle = client.worker.table().settings().timeouts.body_idle;
+                    tunnel.run(&mut client, idle).await;
                 }
                 break;
             }

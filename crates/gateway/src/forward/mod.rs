@@ -23,7 +23,7 @@ mod upload;
 pub(crate) use ask::{Question, ask};
 pub(crate) use attempt::Attempt;
 pub(crate) use relay::put_away;
-pub(crate) use tunnel::Tunnel;
+pub(crate) use tunnel::{Moved, Tunnel};
 
 use crate::choose::Claim;
 use crate::conn::{After, Client, OwnAnswer};

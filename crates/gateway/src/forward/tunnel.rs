@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// An endpoint's connection that speaks something else than HTTP from now on. It holds buffers only while there
@@ -20,6 +21,13 @@ pub(crate) struct Tunnel {
     down: Way,
     /// Its places among the requests under way.
     slots: Vec<Slot>,
+}
+
+/// What came from the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    Nothing,
+    Something,
 }
 
 /// One direction.
@@ -71,26 +79,29 @@ impl Tunnel {
         self.slots = slots;
     }
 
-    /// Moves bytes until the endpoint ends, either connection breaks, or neither sent any for `body_idle`.
-    pub(crate) async fn run(mut self, client: &mut Client) {
+    /// Moves bytes until the endpoint ends, either connection breaks, or neither sent any for `idle`.
+    pub(crate) async fn run(mut self, client: &mut Client, idle: Duration) -> Moved {
         let worker = Rc::clone(&client.worker);
-        let idle = worker.table().settings().timeouts.body_idle;
         let mut deadline = None;
+        let mut answered = Moved::Nothing;
         poll_fn(|context| {
-            let mut moved = false;
+            let (mut moved, mut came) = (false, false);
             let (near, far) = (&mut client.stream, &mut self.endpoint);
             let up = self
                 .up
                 .poll(context, &worker.scratch, near, far, &mut moved);
             let down = self
                 .down
-                .poll(context, &worker.scratch, far, near, &mut moved);
+                .poll(context, &worker.scratch, far, near, &mut came);
+            if came {
+                answered = Moved::Something;
+            }
             match (up, down) {
                 (Poll::Ready(Err(_)), _) | (_, Poll::Ready(_)) => return Poll::Ready(()),
                 // The client has said all it has to say; the endpoint may have more.
                 (Poll::Ready(Ok(())) | Poll::Pending, Poll::Pending) => {}
             }
-            if moved {
+            if moved || came {
                 deadline = None;
             }
             let deadline = *deadline.get_or_insert(worker.now() + idle);
@@ -100,6 +111,7 @@ impl Tunnel {
             }
         })
         .await;
+        answered
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Traffic {
     cut: Sharded,
     tls_handshakes: Sharded,
     tls_failures: Sharded,
+    tls_passed: Sharded,
     proxy_headers_refused: Sharded,
     http2_connections: Sharded,
     http2_floods: Sharded,
@@ -61,6 +62,11 @@ impl Traffic {
     /// A client of TLS was sent away, or went.
     pub(crate) fn tls_failure(&self) {
         self.tls_failures.add(1);
+    }
+
+    /// A client of TLS was connected to an endpoint that ends it.
+    pub(crate) fn tls_passed(&self) {
+        self.tls_passed.add(1);
     }
 
     /// A peer that must send a PROXY header did not, and its connection was closed.
@@ -122,6 +128,7 @@ impl Traffic {
             "answers_cut": self.cut.sum(),
             "tls_handshakes": self.tls_handshakes.sum(),
             "tls_failures": self.tls_failures.sum(),
+            "tls_passed": self.tls_passed.sum(),
             "proxy_headers_refused": self.proxy_headers_refused.sum(),
             "http2_connections": self.http2_connections.sum(),
             "http2_floods": self.http2_floods.sum(),
@@ -181,6 +188,11 @@ impl Collector for TrafficMetrics {
                 "gateway_tls_failures",
                 "TLS handshakes with clients that did not",
                 &traffic.tls_failures,
+            ),
+            (
+                "gateway_tls_passed",
+                "Connections of TLS passed through to an endpoint",
+                &traffic.tls_passed,
             ),
             (
                 "gateway_proxy_headers_refused",

@@ -6,7 +6,7 @@
 use super::{HostRoutes, Hosts, Table};
 use crate::choose::BackendState;
 use crate::health::HealthTable;
-use crate::tls::{Certificates, Handshakes, Outgoing, Trusted};
+use crate::tls::{Certificates, Handshakes, Outgoing, Passthrough, Trusted};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{
@@ -58,9 +58,10 @@ impl Table {
             snapshot: Arc::clone(snapshot),
             settings: compile_settings(&snapshot.settings, previous),
             hosts: compile_hosts(snapshot, previous, &backends, &mut report),
-            backends,
             certificates,
             handshakes: compile_handshakes(snapshot, &trusted, previous),
+            passthrough: compile_passthrough(snapshot, &backends, previous),
+            backends,
             trusted,
             outgoing,
         };
@@ -172,6 +173,20 @@ fn compile_handshakes(
     }
     let known = previous.map(|p| &*p.handshakes);
     Arc::new(Handshakes::compile(&snapshot.handshakes, trusted, known))
+}
+
+fn compile_passthrough(
+    snapshot: &Snapshot,
+    backends: &Backends,
+    previous: Option<&Table>,
+) -> Arc<Passthrough> {
+    if let Some(previous) = previous {
+        let old = &previous.snapshot.passthrough;
+        if differences(Some(old), &snapshot.passthrough).is_empty() {
+            return Arc::clone(&previous.passthrough);
+        }
+    }
+    Arc::new(Passthrough::compile(&snapshot.passthrough, backends))
 }
 
 /// Looks at all backends when one of them changed that is, or was, spoken to in TLS, or something they may name.

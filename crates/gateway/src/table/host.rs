@@ -216,7 +216,8 @@ impl RouteEntry {
 }
 
 impl ForwardEntry {
-    fn compile(
+    /// `None` if a backend that it names is not in `backends`.
+    pub(crate) fn compile(
         forward: &Forward,
         backends: &HashMap<BackendId, Arc<BackendState>>,
     ) -> Option<Self> {

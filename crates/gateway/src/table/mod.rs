@@ -21,7 +21,7 @@ pub use host::{ForwardEntry, HostRoutes, RouteAction, RouteEntry, Split};
 pub use route::{HeaderLookup, RequestHead, route};
 
 pub use crate::choose::BackendState;
-use crate::tls::{Certificates, Handshakes, Outgoing, Trusted};
+use crate::tls::{Certificates, Handshakes, Outgoing, Passthrough, Trusted};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_model::{BackendId, Generation, Settings, SharedText, Snapshot};
@@ -36,6 +36,7 @@ pub struct Table {
     certificates: Arc<Certificates>,
     trusted: Arc<Trusted>,
     handshakes: Arc<Handshakes>,
+    passthrough: Arc<Passthrough>,
     outgoing: Arc<Outgoing>,
 }
 
@@ -92,6 +93,11 @@ impl Table {
     /// How clients of TLS shake hands, by host.
     pub fn handshakes(&self) -> &Handshakes {
         &self.handshakes
+    }
+
+    /// Hosts whose TLS is not ended here.
+    pub fn passthrough(&self) -> &Passthrough {
+        &self.passthrough
     }
 
     /// How backends are spoken to in TLS.

@@ -2,14 +2,16 @@
 
 use super::Presented;
 use crate::state::Shared;
+use crate::table::ForwardEntry;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::server::{Acceptor as HelloReader, ClientHello, ResolvesServerCert};
+use rustls::server::{Accepted, Acceptor as HelloReader, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
 use std::io;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 /// What all TLS listeners of a gateway shake hands with. Clones are the same.
@@ -37,32 +39,79 @@ impl Acceptor {
         })
     }
 
-    /// Shakes hands in the way of the host that the client asks for. Gives the certificate too, if it was asked for
-    /// one.
+    /// Shakes hands in the way of the host that the client asks for, unless its TLS is passed through.
     ///
     /// # Errors
     /// The client breaks the protocol, or there is no version, cipher or certificate for it; it has been told.
-    pub(crate) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Option<Presented>)> {
-        let hello = LazyConfigAcceptor::new(HelloReader::default(), stream).await?;
+    pub(crate) async fn accept(&self, mut stream: TcpStream) -> io::Result<Arrived> {
+        let (hello, raw) = read_hello(&mut stream).await?;
         let own = {
             let table = self.shared.table.load();
-            let name = hello.client_hello().server_name().map(str::to_owned);
-            let found = table
-                .handshakes()
-                .find(name.as_deref(), table.certificates());
-            found.cloned()
+            let (name, certificates) = (hello.client_hello(), table.certificates());
+            let name = name.server_name();
+            if let Some(to) = table.passthrough().find(name, certificates) {
+                let to = Arc::clone(to);
+                return Ok(Arrived::Passing { stream, to, raw });
+            }
+            table.handshakes().find(name, certificates).cloned()
         };
-        let Some(own) = own else {
-            let stream = hello.into_stream(Arc::clone(&self.usual)).await?;
-            return Ok((stream, None));
+        let config = match &own {
+            None => Arc::clone(&self.usual),
+            Some(own) => own.config(&self.resolver).map_err(io::Error::other)?,
         };
-        let config = own.config(&self.resolver).map_err(io::Error::other)?;
-        let stream = hello.into_stream(config).await?;
-        let presented = own.asks().then(|| Presented::of(stream.get_ref().1));
-        Ok((stream, presented))
+        let stream = StartHandshake::from_parts(hello, stream).into_stream(config);
+        let stream = Box::new(stream.await?);
+        let asks = own.is_some_and(|own| own.asks());
+        let presented = asks.then(|| Presented::of(stream.get_ref().1));
+        Ok(Arrived::Shaken { stream, presented })
+    }
+}
+
+/// What a connection to a TLS port came to.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// A client with whom hands were shaken, and its certificate if it was asked for one.
+    Shaken {
+        stream: Box<TlsStream<TcpStream>>,
+        presented: Option<Presented>,
+    },
+    /// One that an endpoint is to shake hands with. `raw` was read from it.
+    Passing {
+        stream: TcpStream,
+        to: Arc<ForwardEntry>,
+        raw: Vec<u8>,
+    },
+}
+
+/// A longer first message is none: rustls' own limit.
+const HELLO_MAX: usize = 64 * 1024;
+
+/// Reads the client's first message (RFC 8446 4.1.2), and what came with it.
+async fn read_hello(stream: &mut TcpStream) -> io::Result<(Accepted, Vec<u8>)> {
+    let mut reader = HelloReader::default();
+    let mut raw = Vec::with_capacity(2048);
+    loop {
+        let known = raw.len();
+        if stream.read_buf(&mut raw).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut new = &raw[known..];
+        while !new.is_empty() {
+            reader.read_tls(&mut new)?;
+        }
+        match reader.accept() {
+            Ok(Some(hello)) => return Ok((hello, raw)),
+            Ok(None) if raw.len() > HELLO_MAX => {
+                return Err(io::Error::other("the first message is too long"));
+            }
+            Ok(None) => raw.reserve(2048),
+            Err((error, mut alert)) => {
+                let mut told = Vec::new();
+                alert.write_all(&mut told)?;
+                stream.write_all(&told).await?;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
     }
 }
 

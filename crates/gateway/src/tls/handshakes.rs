@@ -1,6 +1,7 @@
 //! Hosts whose clients shake hands in a way of their own.
 
 use super::authorities::Anchors;
+use super::by_host::narrowest;
 use super::config::complete;
 use super::trust::{self, Asking};
 use super::{Certificates, Trusted};
@@ -56,23 +57,7 @@ impl Handshakes {
         name: Option<&str>,
         certificates: &Certificates,
     ) -> Option<&Arc<HostHandshake>> {
-        if self.0.is_empty() {
-            return None;
-        }
-        if let Some(name) = name {
-            let name = name.to_ascii_lowercase();
-            let parent = name.split_once('.').map(|(_, parent)| parent.to_owned());
-            let wildcard = parent.map(|parent| HostPattern::Wildcard(parent.into()));
-            for host in [Some(HostPattern::Exact(name.into())), wildcard] {
-                let Some(host) = host else { continue };
-                match self.0.get(&host) {
-                    Some(found) => return Some(found),
-                    None if certificates.has(&host) => return None,
-                    None => {}
-                }
-            }
-        }
-        self.0.get(&HostPattern::Any)
+        narrowest(&self.0, name, |host| certificates.has(host))
     }
 }
 

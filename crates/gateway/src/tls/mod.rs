@@ -5,19 +5,22 @@
 //! are sealed with keys that change every few hours and live in this process only, so a restart costs full handshakes.
 
 mod authorities;
+mod by_host;
 mod certificates;
 mod config;
 mod handshakes;
 mod outgoing;
+mod passthrough;
 mod presented;
 mod trust;
 
 pub use authorities::Trusted;
 pub use certificates::{Certificates, Unusable};
-pub(crate) use config::Acceptor;
+pub(crate) use config::{Acceptor, Arrived};
 pub use handshakes::Handshakes;
 pub(crate) use outgoing::BackendSecurity;
 pub use outgoing::Outgoing;
+pub use passthrough::Passthrough;
 pub(crate) use presented::Presented;
 
 #[cfg(test)]

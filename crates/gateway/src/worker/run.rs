@@ -1,9 +1,9 @@
 //! A worker's life: accept, tick, drain.
 
-use super::Worker;
+use super::{Open, Worker};
 use crate::conn::{self, Client, ClientStream, proxy_protocol};
 use crate::state::Shared;
-use crate::tls::{Acceptor, Presented};
+use crate::tls::{Acceptor, Arrived};
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -151,10 +151,14 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&Acce
     if must_name_client(&worker, peer) {
         let tls = tls.cloned();
         spawn_local(async move {
-            let named = behind_proxy(&worker, stream, peer, tls.as_ref()).await;
-            if let Some(((stream, presented), client)) = named {
-                let client = Client::new(open, worker, stream, client);
-                conn::serve(client.presenting(presented)).await;
+            if let Some((stream, client)) = behind_proxy(&worker, stream, peer).await {
+                match tls {
+                    None => {
+                        let stream = ClientStream::Plain(stream);
+                        conn::serve(Client::new(open, worker, stream, client)).await;
+                    }
+                    Some(tls) => secure(worker, open, stream, client, &tls).await,
+                }
             }
         });
         return;
@@ -166,12 +170,7 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Option<&Acce
             spawn_local(conn::serve(client));
         }
         Some(tls) => {
-            spawn_local(async move {
-                if let Some((stream, presented)) = shake_hands(&worker, stream, &tls).await {
-                    let client = Client::new(open, worker, stream, peer);
-                    conn::serve(client.presenting(presented)).await;
-                }
-            });
+            spawn_local(async move { secure(worker, open, stream, peer, &tls).await });
         }
     }
 }
@@ -184,23 +183,16 @@ fn must_name_client(worker: &Worker, peer: IpAddr) -> bool {
     peers.iter().any(|range| range.contains(peer))
 }
 
-/// Reads the PROXY header, for which a peer has as long as for the head of a request, and shakes hands behind it. The
-/// client is the one that the header names, or the peer itself.
+/// Reads the PROXY header, for which a peer has as long as for the head of a request. The client is the one that the
+/// header names, or the peer itself.
 async fn behind_proxy(
     worker: &Worker,
     mut stream: TcpStream,
     peer: IpAddr,
-    tls: Option<&Acceptor>,
-) -> Option<(Shaken, IpAddr)> {
+) -> Option<(TcpStream, IpAddr)> {
     let limit = worker.table().settings().timeouts.request_head;
     let reason = match tokio::time::timeout(limit, proxy_protocol::read(&mut stream)).await {
-        Ok(Ok(client)) => {
-            let stream = match tls {
-                Some(tls) => shake_hands(worker, stream, tls).await?,
-                None => (ClientStream::Plain(stream), None),
-            };
-            return Some((stream, client.unwrap_or(peer)));
-        }
+        Ok(Ok(client)) => return Some((stream, client.unwrap_or(peer))),
         Ok(Err(refused)) => refused.to_string(),
         Err(_) => "it takes too long".to_owned(),
     };
@@ -209,24 +201,26 @@ async fn behind_proxy(
     None
 }
 
-/// A stream, and what its client has shown if it was asked for a certificate.
-type Shaken = (ClientStream, Option<Presented>);
-
-/// Has as long as a client has for the head of a request.
-async fn shake_hands(worker: &Worker, stream: TcpStream, tls: &Acceptor) -> Option<Shaken> {
+/// Serves a client of TLS. It has as long for the handshake as for the head of a request.
+async fn secure(worker: Rc<Worker>, open: Open, stream: TcpStream, peer: IpAddr, tls: &Acceptor) {
     let limit = worker.table().settings().timeouts.request_head;
-    let shaken = tokio::time::timeout(limit, tls.accept(stream)).await;
-    let reason = match shaken {
-        Ok(Ok((stream, presented))) => {
+    let reason = match tokio::time::timeout(limit, tls.accept(stream)).await {
+        Ok(Ok(Arrived::Shaken { stream, presented })) => {
             worker.shared.traffic.tls_handshake();
-            return Some((ClientStream::Tls(Box::new(stream)), presented));
+            let client = Client::new(open, worker, ClientStream::Tls(stream), peer);
+            return conn::serve(client.presenting(presented)).await;
+        }
+        Ok(Ok(Arrived::Passing { stream, to, raw })) => {
+            worker.shared.traffic.tls_passed();
+            let client = Client::new(open, worker, ClientStream::Plain(stream), peer);
+            // Apart, so that others do not carry its size.
+            return Box::pin(conn::pass(client, &to, &raw)).await;
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it takes too long".to_owned(),
     };
     worker.shared.traffic.tls_failure();
     tracing::debug!(reason, "TLS handshake failed");
-    None
 }
 
 /// Whether an error means that the process or the system has run out of something.

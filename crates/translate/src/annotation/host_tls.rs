@@ -31,7 +31,22 @@ pub(crate) struct AskedClients {
     pub(crate) secret: (String, String),
 }
 
+impl HostTls {
+    /// Whether certificates of clients keep somebody out.
+    pub(crate) fn asks_clients(&self) -> bool {
+        match self.clients {
+            Clients::Unsaid | Clients::Unasked => false,
+            Clients::Asked(_) | Clients::Closed => true,
+        }
+    }
+}
+
 impl Reader<'_> {
+    pub(super) fn passthrough(&mut self) -> Option<String> {
+        let (key, _) = self.text(Feature::SslPassthrough)?;
+        self.is_set(Feature::SslPassthrough).then(|| key.to_owned())
+    }
+
     pub(super) fn host_tls(&mut self) -> HostTls {
         HostTls {
             rules: self.tls_rules(),

@@ -208,6 +208,7 @@ pub(crate) enum Feature {
     ServiceSubset,
     SslCipher,
     SslCiphers,
+    SslPassthrough,
     SslRedirect,
     SubsetLabels,
     TemporalRedirect,
@@ -247,6 +248,8 @@ pub(crate) struct Annotations {
     pub(crate) mirror: Option<MirrorSpec>,
     /// Which addresses may use its hosts.
     pub(crate) host_access: Option<HostAccess>,
+    /// Key of `ssl-passthrough`, if that is on.
+    pub(crate) passthrough: Option<String>,
     /// How clients of its hosts shake hands.
     pub(crate) host_tls: HostTls,
     pub(crate) filters: Filters,
@@ -350,6 +353,7 @@ pub(crate) fn read(
     reader.filters(&mut annotations);
     reader.manner(&mut annotations);
     annotations.host_tls = reader.host_tls();
+    annotations.passthrough = reader.passthrough();
     annotations.default_backend = reader.default_backend();
     annotations.mirror = reader.mirror();
     annotations.error_statuses = reader.error_statuses();

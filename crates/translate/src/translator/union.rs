@@ -40,6 +40,7 @@ impl Union {
         share(&self.snapshot.certificates, &mut part.certificates);
         share(&self.snapshot.authorities, &mut part.authorities);
         share(&self.snapshot.handshakes, &mut part.handshakes);
+        share(&self.snapshot.passthrough, &mut part.passthrough);
         share(&self.ingresses, &mut part.ingresses);
     }
 
@@ -50,6 +51,7 @@ impl Union {
         extend(&mut self.snapshot.certificates, &part.certificates);
         extend(&mut self.snapshot.authorities, &part.authorities);
         extend(&mut self.snapshot.handshakes, &part.handshakes);
+        extend(&mut self.snapshot.passthrough, &part.passthrough);
         extend(&mut self.ingresses, &part.ingresses);
         enter(&mut self.diagnostics, &part.diagnostics);
         enter(&mut self.backends, part.backends.keys());
@@ -67,6 +69,9 @@ impl Union {
         }
         for host in part.handshakes.keys() {
             self.snapshot.handshakes.remove(host);
+        }
+        for host in part.passthrough.keys() {
+            self.snapshot.passthrough.remove(host);
         }
         for object in part.ingresses.keys() {
             self.ingresses.remove(object);

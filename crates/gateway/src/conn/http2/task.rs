@@ -75,7 +75,8 @@ pub(super) fn begin(
         if after == After::Tunnel
             && let Some(tunnel) = client.tunnel.take()
         {
-            tunnel.run(&mut client).await;
+            let idle = client.worker.table().settings().timeouts.body_idle;
+            tunnel.run(&mut client, idle).await;
         }
         end(&mut client, after, &active.0);
     });

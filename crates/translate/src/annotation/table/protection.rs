@@ -146,7 +146,8 @@ pub(super) const GROUPS: &[Group] = &[
             Needless;
         "ssl-passthrough", Both, Domain, Bool, "false",
             "Passes TLS to the backend without ending it", "不终止 TLS，直接透传给后端",
-            NotYet;
+            ~ "Only the oldest Ingress of a host can say it", "只有主机最早的 Ingress 可以指定",
+            Works(Feature::SslPassthrough);
     },
     group! { "Limits", "限流与限制";
         "route-limit-rpm", Own, Ingress, Integer(1, 1_000_000_000), "",
