@@ -6,8 +6,8 @@ mod rig;
 use rig::*;
 use std::time::Duration;
 use tidegate_model::{
-    AuthCache, AuthTarget, BackendId, Cidr, ExternalAuth, HostPattern, KeepAnswers, KeyPart,
-    PathMatch, Route, RouteId, Satisfy, Snapshot,
+    AuthCache, AuthTarget, BackendId, Cidr, ExternalAuth, Header, HostPattern, KeepAnswers,
+    KeyPart, PathMatch, Route, RouteId, Satisfy, Snapshot,
 };
 
 const GRANT: &str = "HTTP/1.1 202 Accepted\r\nX-User: anna\r\nSet-Cookie: s=1\r\nX-Other: no\r\nContent-Length: 2\r\n\r\nok";
@@ -23,6 +23,10 @@ fn by_backend() -> ExternalAuth {
         method: "GET".to_owned(),
         path: "/check".to_owned(),
         query: vec![KeyPart::Text("for=".to_owned()), KeyPart::Uri],
+        request_headers: vec![Header {
+            name: "X-Env".to_owned(),
+            value: "prod".to_owned(),
+        }],
         response_headers: vec!["X-User".to_owned()],
         redirect: Vec::new(),
         cache: None,
@@ -43,7 +47,7 @@ async fn the_service_sees_the_request_and_the_backend_what_it_says() {
     let shop = Backend::start("az1", Mode::Serve);
     let judge = Backend::start("judge", Mode::Raw(GRANT));
     let rig = Rig::start(guarded(&shop, &judge, by_backend())).await;
-    let request = "POST /cart?a=1&b=2 HTTP/1.1\r\nHost: shop.example.com\r\nCookie: session=7\r\nX-User: root\r\n\
+    let request = "POST /cart?a=1&b=2 HTTP/1.1\r\nHost: shop.example.com\r\nCookie: session=7\r\nX-User: root\r\nX-Env: test\r\n\
                    X-Original-URL: http://forged/\r\nContent-Length: 4\r\n\r\nbody";
     let answer = rig.send(request.as_bytes()).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "az1"));
@@ -63,12 +67,13 @@ async fn the_service_sees_the_request_and_the_backend_what_it_says() {
         "Cookie: session=7\r\n",
         "X-Original-URL: http://shop.example.com/cart?a=1&b=2\r\n",
         "X-Original-Method: POST\r\n",
+        "X-Env: prod\r\n",
         "X-Auth-Request-Redirect: /cart?a=1&b=2\r\n",
         "X-Forwarded-For: 127.0.0.1\r\n",
     ] {
         assert_eq!(asked.matches(line).count(), 1, "{line:?}: {asked}");
     }
-    for gone in ["body", "forged", "Content-Length"] {
+    for gone in ["body", "forged", "Content-Length", "X-Env: test"] {
         assert!(!asked.contains(gone), "{gone:?}: {asked}");
     }
     let served = shop.received();
@@ -77,7 +82,7 @@ async fn the_service_sees_the_request_and_the_backend_what_it_says() {
         line.unwrap().to_owned()
     };
     assert_eq!(id(&asked), id(&served));
-    for line in ["X-User: anna\r\n", "\r\n\r\nbody"] {
+    for line in ["X-User: anna\r\n", "X-Env: test\r\n", "\r\n\r\nbody"] {
         assert!(served.contains(line), "{line:?}: {served}");
     }
     for gone in ["root", "X-Other"] {

@@ -180,6 +180,7 @@ pub(crate) fn world(
         auth_secrets: secrets
             .auth
             .read(objects.auth_secrets.readable(), AuthSecret::read),
+        config_maps: objects.config_maps.objects(),
         unreadable: objects.unreadable(),
         deleted: BTreeSet::new(),
         members: fleet

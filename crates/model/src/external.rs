@@ -1,7 +1,7 @@
 //! Asking another service who may ask.
 
 use crate::filter::{HeaderEdits, REQUEST_OWN, is_authority, is_token};
-use crate::{BackendId, KeyPart, key};
+use crate::{BackendId, Header, KeyPart, key};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ pub struct ExternalAuth {
     /// With which query, without `?`. What comes from the request is percent-encoded in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<KeyPart>,
+    /// Headers that it gets, in place of what the client says in these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_headers: Vec<Header>,
     /// Headers of its answer that the backend gets. What the client says in these is dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub response_headers: Vec<String>,
@@ -85,6 +88,15 @@ fn get() -> String {
 }
 
 impl ExternalAuth {
+    /// What the question says about the request, whatever the client says in these.
+    pub const OWN: [&str; 3] = [Self::ORIGINAL_URL, Self::ORIGINAL_METHOD, Self::REDIRECT];
+    /// The URL that the client asked for.
+    pub const ORIGINAL_URL: &str = "X-Original-URL";
+    /// With which method.
+    pub const ORIGINAL_METHOD: &str = "X-Original-Method";
+    /// Where a client may be sent back to.
+    pub const REDIRECT: &str = "X-Auth-Request-Redirect";
+
     /// The backend that is asked.
     pub(crate) fn backend(&self) -> Option<&BackendId> {
         match &self.to {
@@ -130,6 +142,13 @@ impl ExternalAuth {
         if let Some(cache) = &self.cache {
             cache.validate()?;
         }
+        let told = HeaderEdits {
+            set: self.request_headers.clone(),
+            ..HeaderEdits::default()
+        };
+        let own: Vec<&str> = REQUEST_OWN.into_iter().chain(Self::OWN).collect();
+        told.validate(&own)
+            .map_err(|reason| ("request_headers", reason))?;
         let edits = HeaderEdits {
             remove: self.response_headers.clone(),
             ..HeaderEdits::default()

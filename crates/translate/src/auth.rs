@@ -117,13 +117,13 @@ impl<'a> AuthSecrets<'a> {
         };
         match self.resolve(&spec, mine, diagnostics) {
             Ok(basic) => mine.annotations.filters.basic_auth = Some(basic),
-            Err(why) => {
+            Err((reason, why)) => {
                 mine.annotations.closed = true;
                 let field = format!("metadata.annotations[{}]", spec.secret.1);
                 let text = format!(
                     "{why}, so the routes of this Ingress answer 503 rather than being open"
                 );
-                diagnostics.error(&mine.object, field, Reason::Unprotected, text);
+                diagnostics.error(&mine.object, field, reason, text);
             }
         }
     }
@@ -133,16 +133,21 @@ impl<'a> AuthSecrets<'a> {
         spec: &PasswordSpec,
         mine: &Mine<'_>,
         diagnostics: &mut Sink,
-    ) -> Result<BasicAuth, String> {
+    ) -> Result<BasicAuth, (Reason, String)> {
         let (name, key) = &spec.secret;
         let namespace = mine.object.namespace.as_str();
         let secret = self.0.get(&(namespace, name.as_str())).ok_or_else(|| {
             let name = quote(name);
-            format!("there is no Secret {name} of type Opaque in namespace {namespace} on the hub")
+            let text = format!(
+                "there is no Secret {name} of type Opaque in namespace {namespace} on the hub"
+            );
+            (Reason::SecretNotFound, text)
         })?;
-        let users = secret
-            .users(spec.form)
-            .map_err(|why| format!("Secret {name} cannot be used: {why}"))?;
+        let unusable = |why: String| {
+            let text = format!("Secret {name} cannot be used: {why}");
+            (Reason::Unprotected, text)
+        };
+        let users = secret.users(spec.form).map_err(unusable)?;
         if let Some((user, why, more)) = &users.bad {
             let more = match more {
                 0 => String::new(),
@@ -161,7 +166,7 @@ impl<'a> AuthSecrets<'a> {
         };
         match basic.validate() {
             Ok(()) => Ok(basic),
-            Err((_, why)) => Err(format!("Secret {name} cannot be used: {why}")),
+            Err((_, why)) => Err(unusable(why)),
         }
     }
 }

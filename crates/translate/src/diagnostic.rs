@@ -64,6 +64,10 @@ pub enum Reason {
     ServiceNotFound,
     /// The Service has no such port.
     PortNotFound,
+    /// There is no Secret of a name. What it was to protect answers 503.
+    SecretNotFound,
+    /// There is no ConfigMap of a name.
+    ConfigMapNotFound,
     /// A certificate that is missing, cannot be used, or is for other hosts.
     BadCertificate,
     /// An older object has it already.
@@ -140,6 +144,8 @@ impl Reason {
             Self::Unprotected => "Unprotected",
             Self::ServiceNotFound => "ServiceNotFound",
             Self::PortNotFound => "PortNotFound",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::ConfigMapNotFound => "ConfigMapNotFound",
             Self::BadCertificate => "BadCertificate",
             Self::Conflict => "Conflict",
             Self::CanaryWithoutMain => "CanaryWithoutMain",

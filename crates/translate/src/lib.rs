@@ -20,6 +20,7 @@ mod class;
 mod destination;
 mod diagnostic;
 mod fleet;
+mod header_map;
 mod host_access;
 mod host_tls;
 mod ingress;

@@ -104,7 +104,7 @@ impl Mine<'_> {
                         quote(&service.namespace)
                     );
                     let field = format!("metadata.annotations[{key}]");
-                    diagnostics.error(&self.object, field, Reason::Unprotected, text);
+                    diagnostics.error(&self.object, field, Reason::ServiceNotFound, text);
                     return;
                 }
             }

@@ -4,6 +4,7 @@ use crate::auth::AuthSecrets;
 use crate::backend::Backends;
 use crate::class::Classes;
 use crate::fleet::{Fleet, ServiceName};
+use crate::header_map::ConfigMaps;
 use crate::policy::Policies;
 use crate::tls::Secrets;
 use crate::trust::Trust;
@@ -27,6 +28,7 @@ pub(crate) struct Context<'a> {
     secrets: Secrets<'a>,
     auth_secrets: AuthSecrets<'a>,
     trust: Trust<'a>,
+    config_maps: ConfigMaps<'a>,
 }
 
 /// What a part contributes to a translation. No two parts have a host or an Ingress in common; backends and
@@ -42,8 +44,15 @@ pub(crate) struct Part {
     pub(crate) backends: BTreeMap<BackendId, SharedPart<Backend>>,
     pub(crate) ingresses: BTreeMap<Arc<ObjectRef>, SharedPart<Vec<(HostPattern, Route)>>>,
     pub(crate) diagnostics: Vec<Arc<Diagnostic>>,
-    /// The Services that were looked up, found or not: what they say is all of the members that it depends on.
-    pub(crate) asked: BTreeSet<ServiceName>,
+    /// What was looked up, found or not: nothing else of members and of ConfigMaps does it depend on.
+    pub(crate) asked: BTreeSet<Asked>,
+}
+
+/// Something that is looked up by namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Asked {
+    Service(ServiceName),
+    ConfigMap(ServiceName),
 }
 
 impl<'a> Context<'a> {
@@ -61,6 +70,7 @@ impl<'a> Context<'a> {
             secrets: Secrets::new(&world.tls_secrets),
             auth_secrets: AuthSecrets::new(&world.auth_secrets),
             trust: Trust::new(&world.tls_secrets, &world.auth_secrets),
+            config_maps: ConfigMaps::new(&world.config_maps),
         }
     }
 
@@ -73,6 +83,7 @@ impl<'a> Context<'a> {
         for mine in &mut ours {
             self.auth_secrets.apply(mine, &mut diagnostics);
             self.trust.apply(mine, &mut part, &mut diagnostics);
+            self.config_maps.apply(mine, &mut diagnostics);
         }
         let mut routes = routes::compile(&ours, &mut backends, &mut diagnostics);
         host_access::apply(&ours, &mut routes, &mut diagnostics);
@@ -101,7 +112,9 @@ impl<'a> Context<'a> {
             .collect();
         part.backends = share(backends.finish());
         part.diagnostics = diagnostics.finish();
-        part.asked = self.fleet.take_asked();
+        let services = self.fleet.take_asked().into_iter().map(Asked::Service);
+        let maps = self.config_maps.take_asked().into_iter();
+        part.asked = services.chain(maps.map(Asked::ConfigMap)).collect();
         part
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! Ingresses that have hosts in common, directly or through others, form a part. Parts never affect one another, so
 //! the translation of a world is the union of those of its parts. A part is translated again when one of its
-//! Ingresses changed, or a Service that it looked up; all of them are when anything else did. The outcome is the same
+//! Ingresses changed, or a Service or a ConfigMap that it looked up; all of them are when anything else did. The outcome is the same
 //! as if all were new.
 
 mod known;
 mod union;
 
-use crate::fleet::ServiceName;
-use crate::part::{Context, Part};
+use crate::part::{Asked, Context, Part};
 use crate::{Reason, Translation, WorldView, diagnostic, touch};
 use k8s_openapi::api::networking::v1::Ingress;
 use known::{Address, Known, News, address};
@@ -28,7 +27,7 @@ pub struct Translator {
     placed: HashMap<Address, Placed>,
     by_host: HashMap<HostPattern, HashSet<Address>>,
     parts: HashMap<PartId, Numbered>,
-    by_service: HashMap<ServiceName, HashSet<PartId>>,
+    by_asked: HashMap<Asked, HashSet<PartId>>,
     last: PartId,
     union: Union,
 }
@@ -79,8 +78,8 @@ impl Translator {
         if news.everything {
             stale.extend(self.parts.keys());
         }
-        for service in &news.services {
-            stale.extend(self.by_service.get(service).into_iter().flatten());
+        for asked in &news.asked {
+            stale.extend(self.by_asked.get(asked).into_iter().flatten());
         }
         let gone: Vec<_> = news.ingresses.gone.iter().map(address).collect();
         for at in gone {
@@ -154,8 +153,8 @@ impl Translator {
             self.remove(id);
         }
         for (id, numbered) in made {
-            for service in &numbered.part.asked {
-                let asking = self.by_service.entry(service.clone()).or_default();
+            for asked in &numbered.part.asked {
+                let asking = self.by_asked.entry(asked.clone()).or_default();
                 asking.insert(id);
             }
             self.union.add(&numbered.part);
@@ -167,11 +166,11 @@ impl Translator {
         let Some(Numbered { part, .. }) = self.parts.remove(&id) else {
             return;
         };
-        for service in &part.asked {
-            if let Some(asking) = self.by_service.get_mut(service) {
+        for asked in &part.asked {
+            if let Some(asking) = self.by_asked.get_mut(asked) {
                 asking.remove(&id);
                 if asking.is_empty() {
-                    self.by_service.remove(service);
+                    self.by_asked.remove(asked);
                 }
             }
         }

@@ -12,6 +12,9 @@ use tidegate_model::{CertificateId, Verify};
 /// Secrets of both types that may hold them, by namespace and name.
 pub(crate) struct Trust<'a>(HashMap<(&'a str, &'a str), &'a TlsSecret>);
 
+/// Why a Secret does not do.
+type Problem = (Reason, String);
+
 impl<'a> Trust<'a> {
     pub(crate) fn new(tls: &'a [Arc<TlsSecret>], others: &'a [Arc<AuthSecret>]) -> Self {
         let tls = tls.iter().map(AsRef::as_ref);
@@ -19,12 +22,13 @@ impl<'a> Trust<'a> {
         Self(all.map(|s| ((&*s.namespace, &*s.name), s)).collect())
     }
 
-    fn find(&self, namespace: &str, name: &str) -> Result<&'a TlsSecret, String> {
+    fn find(&self, namespace: &str, name: &str) -> Result<&'a TlsSecret, Problem> {
         self.0.get(&(namespace, name)).copied().ok_or_else(|| {
-            format!(
+            let text = format!(
                 "there is no Secret {} with certificates in namespace {namespace} on the hub",
                 quote(name)
-            )
+            );
+            (Reason::SecretNotFound, text)
         })
     }
 
@@ -42,10 +46,10 @@ impl<'a> Trust<'a> {
         };
         let (name, key) = &asked.secret;
         let found = self.find(&mine.object.namespace, name);
-        if let Err(why) = found.and_then(|secret| authorities(secret, part)) {
+        if let Err((reason, why)) = found.and_then(|secret| authorities(secret, part)) {
             let text = format!("{why}, so the routes of its hosts answer 503");
             let field = format!("metadata.annotations[{key}]");
-            diagnostics.error(&mine.object, field, Reason::Unprotected, text);
+            diagnostics.error(&mine.object, field, reason, text);
             mine.annotations.host_tls.clients = Clients::Closed;
         }
     }
@@ -63,7 +67,7 @@ impl<'a> Trust<'a> {
                 (Some((Err(why), key)), _) => problems.push((key, why)),
                 (None, Some(key)) => {
                     let why = "proxy-ssl-secret, which names the Secret with the authorities (ca.crt), is missing";
-                    problems.push((key, why.to_owned()));
+                    problems.push((key, (Reason::Unprotected, why.to_owned())));
                 }
                 (Some((Ok(secret), key)), verify) => {
                     if verify.is_some()
@@ -98,14 +102,15 @@ impl<'a> Trust<'a> {
 }
 
 /// Puts the authorities of a Secret into the part.
-fn authorities(secret: &TlsSecret, part: &mut Part) -> Result<CertificateId, String> {
+fn authorities(secret: &TlsSecret, part: &mut Part) -> Result<CertificateId, Problem> {
     let name = &secret.name;
+    let unusable = |why: &str| (Reason::Unprotected, format!("Secret {name}{why}"));
     let found = secret.authorities.as_ref();
-    let found = found.ok_or_else(|| format!("Secret {name} has no data[ca.crt]"))?;
     let text = found
+        .ok_or_else(|| unusable(" has no data[ca.crt]"))?
         .as_ref()
-        .map_err(|why| format!("Secret {name}: data[ca.crt]: {why}"))?;
-    let id = id(secret).ok_or_else(|| format!("Secret {name} has no name that can be used"))?;
+        .map_err(|why| unusable(&format!(": data[ca.crt]: {why}")))?;
+    let id = id(secret).ok_or_else(|| unusable(" has no name that can be used"))?;
     part.authorities.insert(id.clone(), text.clone());
     Ok(id)
 }
@@ -114,11 +119,11 @@ fn id(secret: &TlsSecret) -> Option<CertificateId> {
     CertificateId::new(format!("{}/{}", secret.namespace, secret.name)).ok()
 }
 
-fn close(mine: &mut Mine<'_>, problems: Vec<(&String, String)>, diagnostics: &mut Sink) {
-    for (key, why) in problems {
+fn close(mine: &mut Mine<'_>, problems: Vec<(&String, Problem)>, diagnostics: &mut Sink) {
+    for (key, (reason, why)) in problems {
         mine.annotations.closed = true;
         let text = format!("{why}, so the routes of this Ingress answer 503");
         let field = format!("metadata.annotations[{key}]");
-        diagnostics.error(&mine.object, field, Reason::Unprotected, text);
+        diagnostics.error(&mine.object, field, reason, text);
     }
 }

@@ -1,7 +1,7 @@
 //! The immutable input of one pass.
 
-use crate::{AuthSecret, Ingresses, ObjectRef, TlsSecret};
-use k8s_openapi::api::core::v1::Service;
+use crate::{AuthSecret, Ingresses, ObjectRef, Objects, TlsSecret};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::IngressClass;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub struct WorldView {
     pub tls_secrets: Vec<Arc<TlsSecret>>,
     /// The hub's Secrets of type `Opaque`.
     pub auth_secrets: Vec<Arc<AuthSecret>>,
+    /// The hub's ConfigMaps.
+    pub config_maps: Objects<ConfigMap>,
     /// Objects of the kinds above that could not be read.
     pub unreadable: Vec<Unreadable>,
     /// IngressClasses and GatewayConfigs among those above that were deleted, and are here as they were last because

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)] // A failed unwrap is a failed test.
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -115,6 +115,11 @@ fn add(world: &mut WorldView, mut object: Value) {
             world.ingresses.insert(name, ingress);
         }
         "FailoverPolicy" => world.failover_policies.push(read(object)),
+        "ConfigMap" => {
+            let map: Arc<ConfigMap> = read(object);
+            let name = tidegate_translate::name_of(&map.metadata);
+            world.config_maps.insert(name, map);
+        }
         "Secret" => {
             let mut secret: Secret = read(object);
             for (key, text) in secret.string_data.take().unwrap_or_default() {
@@ -140,7 +145,7 @@ fn read<K: serde::de::DeserializeOwned>(object: Value) -> K {
 fn complete(object: &mut Value) {
     let kind = object["kind"].as_str().unwrap().to_owned();
     let version = match kind.as_str() {
-        "Service" | "Secret" => "v1",
+        "Service" | "Secret" | "ConfigMap" => "v1",
         "EndpointSlice" => "discovery.k8s.io/v1",
         "Cluster" => "fleet.tidegate.io/v1alpha1",
         "Ingress" | "IngressClass" => "networking.k8s.io/v1",

@@ -197,6 +197,8 @@ const FILTERS: &[&str] = &[
     "proxy-ssl-ciphers",
     "auth-url",
     "auth-cache-key",
+    "custom-headers",
+    "auth-proxy-set-headers",
     "auth-cache-duration",
     "mirror-target-service",
     "mirror-target",

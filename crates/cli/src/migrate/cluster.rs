@@ -1,5 +1,6 @@
 //! Objects from the API server of the cluster that ingress-nginx serves.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::NamespaceResourceScope;
 use kube::{Client, Config, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,6 +73,7 @@ pub(crate) async fn read(
         }
         Err(error) => warn("Secrets of type kubernetes.io/tls", &error),
     }
+    named(&client, settings, manifests).await?;
     let name = settings
         .and_then(|name| name.split_once('/'))
         .map_or("ingress-nginx-controller", |(_, name)| name);
@@ -80,6 +83,49 @@ pub(crate) async fn read(
         Err(error) => warn("the controller's ConfigMap", &error),
     }
     Ok(())
+}
+
+/// Reads the Secrets and ConfigMaps that annotations name, and no others.
+async fn named(
+    client: &Client,
+    settings: Option<&str>,
+    manifests: &mut Manifests,
+) -> anyhow::Result<()> {
+    let (secrets, maps) = manifests.named();
+    match get_all::<Secret>(client, secrets).await {
+        Ok(found) => {
+            manifests.other_secrets.get_or_insert_default();
+            // Those with certificates were read before.
+            let others = |secret: &Secret| secret.type_.as_deref() != Some("kubernetes.io/tls");
+            take(
+                found.into_iter().filter(others).collect(),
+                settings,
+                manifests,
+            )?;
+        }
+        Err(error) => warn("the Secrets that annotations name", &error),
+    }
+    match get_all::<ConfigMap>(client, maps).await {
+        Ok(found) => {
+            manifests.config_maps.get_or_insert_default();
+            take(found, settings, manifests)?;
+        }
+        Err(error) => warn("the ConfigMaps that annotations name", &error),
+    }
+    Ok(())
+}
+
+async fn get_all<K>(client: &Client, names: BTreeSet<(String, String)>) -> kube::Result<Vec<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + Debug,
+{
+    let mut found = Vec::new();
+    for (namespace, name) in names {
+        let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+        found.extend(api.get_opt(&name).await?);
+    }
+    Ok(found)
 }
 
 async fn list<K>(client: &Client, wanted: &ListParams) -> kube::Result<Vec<K>>

@@ -61,11 +61,6 @@ pub(crate) struct Wording<'a> {
 
 /// How a line of an answer begins that sets a cookie, as it is written here.
 const SET_COOKIE: &[u8] = b"Set-Cookie: ";
-/// What the question says about the request, whatever the client says in these.
-const ORIGINAL_URL: &str = "X-Original-URL";
-const ORIGINAL_METHOD: &str = "X-Original-Method";
-const REDIRECT: &str = "X-Auth-Request-Redirect";
-
 impl Opinion {
     /// The status it came with.
     fn status(&self) -> Option<u16> {
@@ -92,8 +87,12 @@ impl ExternalAuth {
         for name in claimed {
             edits.drop(name);
         }
-        for own in [ORIGINAL_URL, ORIGINAL_METHOD, REDIRECT] {
+        for own in Rule::OWN {
             edits.drop(own);
+        }
+        for line in &rule.request_headers {
+            edits.drop(&line.name);
+            edits.append(&line.name, &line.value);
         }
         let forward = |backend| ForwardEntry {
             backend,
@@ -120,9 +119,8 @@ impl ExternalAuth {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let own = [ORIGINAL_URL, ORIGINAL_METHOD, REDIRECT];
-        let all = own.len() + claimed.len() == self.edits.dropped.len();
-        same && all && self.rule == *rule
+        let dropped = Rule::OWN.len() + rule.request_headers.len() + claimed.len();
+        same && self.rule == *rule && self.edits.dropped.len() == dropped
     }
 
     /// What was said about a request like this, if it is remembered.
@@ -195,14 +193,14 @@ impl ExternalAuth {
             path,
             facts.query,
         ];
-        append_line(&mut lines, ORIGINAL_URL, &url.concat());
-        append_line(&mut lines, ORIGINAL_METHOD, facts.method);
+        append_line(&mut lines, Rule::ORIGINAL_URL, &url.concat());
+        append_line(&mut lines, Rule::ORIGINAL_METHOD, facts.method);
         let mut redirect = Vec::new();
         match &self.rule.redirect[..] {
             [] => write_url(&[KeyPart::Uri], facts, false, &mut redirect),
             parts => write_url(parts, facts, false, &mut redirect),
         }
-        append_line(&mut lines, REDIRECT, &redirect);
+        append_line(&mut lines, Rule::REDIRECT, &redirect);
         lines
     }
 

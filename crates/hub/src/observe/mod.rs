@@ -9,7 +9,7 @@ pub(crate) use member::{Joining, Member, MemberReport, Observing};
 pub(crate) use probe::Answer;
 
 use follow::{Followed, follow};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -30,6 +30,8 @@ pub(crate) struct HubObjects {
     pub(crate) tls_secrets: Followed<Secret>,
     /// Those that may hold users.
     pub(crate) auth_secrets: Followed<Secret>,
+    /// Those that may hold headers.
+    pub(crate) config_maps: Followed<ConfigMap>,
 }
 
 /// Those of members are no users, and are not kept in memory longer than they are needed.
@@ -37,6 +39,13 @@ fn forget_kubeconfigs(secret: &mut Secret) {
     if secret.metadata.namespace.as_deref() == Some(SYSTEM_NAMESPACE) {
         secret.data = None;
     }
+}
+
+/// Only texts are of use, and there may be many.
+fn keep_texts(map: &mut ConfigMap) {
+    map.binary_data = None;
+    map.metadata.managed_fields = None;
+    map.metadata.annotations = None;
 }
 
 impl HubObjects {
@@ -73,6 +82,7 @@ impl HubObjects {
                 watcher::Config::default().fields("type=Opaque"),
                 forget_kubeconfigs
             ),
+            config_maps: all!(watcher::Config::default(), keep_texts),
         }
     }
 
@@ -85,6 +95,7 @@ impl HubObjects {
             && self.failover_policies.state().synced
             && self.tls_secrets.state().synced
             && self.auth_secrets.state().synced
+            && self.config_maps.state().synced
     }
 
     /// The objects that cannot be read.

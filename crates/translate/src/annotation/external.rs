@@ -47,6 +47,7 @@ impl Reader<'_> {
             method: "GET".to_owned(),
             path,
             query,
+            request_headers: Vec::new(),
             response_headers: Vec::new(),
             redirect: Vec::new(),
             cache: None,

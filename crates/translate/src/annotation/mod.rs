@@ -10,6 +10,7 @@ pub mod document;
 mod external;
 mod filters;
 mod guards;
+mod header_maps;
 mod host_tls;
 mod hosts;
 mod kind;
@@ -26,6 +27,7 @@ pub(crate) use destination::Destinations;
 pub(crate) use external::ExternalSpec;
 pub(crate) use filters::{Paths, app_root};
 pub(crate) use guards::{HostAccess, PasswordSpec, UsersForm};
+pub(crate) use header_maps::HeaderMaps;
 pub(crate) use host_tls::{Clients, HostTls};
 pub(crate) use hosts::{other_www, possible as possible_hosts};
 pub(crate) use matching::Conditions;
@@ -75,6 +77,7 @@ pub(crate) enum Feature {
     AuthCacheDuration,
     AuthCacheKey,
     AuthMethod,
+    AuthProxySetHeaders,
     AuthRealm,
     AuthRequestRedirect,
     AuthResponseHeaders,
@@ -126,6 +129,7 @@ pub(crate) enum Feature {
     CorsMaxAge,
     CorsMethods,
     CorsOrigin,
+    CustomHeaders,
     CustomHttpErrors,
     DefaultBackend,
     Denylist,
@@ -253,6 +257,8 @@ pub(crate) struct Annotations {
     /// How clients of its hosts shake hands.
     pub(crate) host_tls: HostTls,
     pub(crate) filters: Filters,
+    /// ConfigMaps with headers, until they are looked up.
+    pub(crate) header_maps: HeaderMaps,
     pub(crate) paths: Paths,
     /// In place of the backends.
     pub(crate) redirect: Option<Redirect>,
@@ -352,6 +358,7 @@ pub(crate) fn read(
     annotations.canary = reader.canary();
     reader.filters(&mut annotations);
     reader.manner(&mut annotations);
+    annotations.header_maps = reader.header_maps();
     annotations.host_tls = reader.host_tls();
     annotations.passthrough = reader.passthrough();
     annotations.default_backend = reader.default_backend();

@@ -1,8 +1,9 @@
 //! Which objects of a world are other ones than in the world before.
 
-use crate::fleet::{SERVICE_NAME, ServiceName};
-use crate::{Freshness, Ingresses, ObjectRef, Unreadable, WorldView};
-use k8s_openapi::api::core::v1::Service;
+use crate::fleet::SERVICE_NAME;
+use crate::part::Asked;
+use crate::{Freshness, Ingresses, ObjectRef, Objects, Unreadable, WorldView};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -26,6 +27,7 @@ pub(super) struct Known {
     failover_policies: Kept<FailoverPolicy>,
     tls_secrets: Kept<crate::TlsSecret>,
     auth_secrets: Kept<crate::AuthSecret>,
+    config_maps: Objects<ConfigMap>,
     unreadable: Vec<Unreadable>,
     deleted: BTreeSet<ObjectRef>,
     freshness: BTreeMap<ClusterName, Freshness>,
@@ -39,8 +41,8 @@ pub(super) struct News {
     /// Something that may concern every Ingress.
     pub(super) everything: bool,
     pub(super) ingresses: Change<Ingress>,
-    /// Services that changed in some member, or whose endpoints did.
-    pub(super) services: HashSet<ServiceName>,
+    /// Services that changed in some member, or whose endpoints did, and ConfigMaps that changed.
+    pub(super) asked: HashSet<Asked>,
 }
 
 impl Known {
@@ -55,6 +57,7 @@ impl Known {
             failover_policies,
             tls_secrets,
             auth_secrets,
+            config_maps,
             unreadable,
             deleted,
             members,
@@ -71,19 +74,25 @@ impl Known {
             .iter()
             .map(|(name, view)| (name.clone(), view.freshness));
         everything |= replace(&mut self.freshness, freshness.collect());
-        let mut services = HashSet::new();
+        let mut asked = HashSet::new();
+        for (name, _, _) in config_maps.since(&self.config_maps) {
+            asked.insert(Asked::ConfigMap((**name).clone()));
+        }
+        self.config_maps.clone_from(config_maps);
         for (name, view) in members {
             let known = self.services.entry(name.clone()).or_default();
             for service in known.update(&view.services).objects() {
                 let meta = &service.metadata;
-                services.extend(meta.namespace.clone().zip(meta.name.clone()));
+                let name = meta.namespace.clone().zip(meta.name.clone());
+                asked.extend(name.map(Asked::Service));
             }
             let known = self.slices.entry(name.clone()).or_default();
             for slice in known.update(&view.slices).objects() {
                 let meta = &slice.metadata;
                 let labels = meta.labels.as_ref();
                 let service = labels.and_then(|labels| labels.get(SERVICE_NAME));
-                services.extend(meta.namespace.clone().zip(service.cloned()));
+                let name = meta.namespace.clone().zip(service.cloned());
+                asked.extend(name.map(Asked::Service));
             }
         }
         let mut changed = Change {
@@ -98,7 +107,7 @@ impl Known {
         News {
             everything,
             ingresses: changed,
-            services,
+            asked,
         }
     }
 }

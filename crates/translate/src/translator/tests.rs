@@ -29,6 +29,9 @@ fn together(world: &WorldView) -> Translation {
             backends: part.backends.into(),
             tls: part.tls.into(),
             certificates: part.certificates.into(),
+            authorities: part.authorities.into(),
+            handshakes: part.handshakes.into(),
+            passthrough: part.passthrough.into(),
             ..Snapshot::empty(Generation(0))
         },
         diagnostics,
@@ -66,6 +69,7 @@ enum Step {
     Service(&'static str, Option<u16>),
     Endpoint(&'static str, Option<u8>),
     Secret(&'static str, bool),
+    Headers(&'static str, Option<u8>),
     Freshness(bool),
     Policy(Option<Value>),
     Nothing,
@@ -89,6 +93,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (service(), prop::option::of(80_u16..82)).prop_map(|(name, port)| Step::Service(name, port)),
         2 => (service(), prop::option::of(1_u8..4)).prop_map(|(name, host)| Step::Endpoint(name, host)),
         1 => (service(), any::<bool>()).prop_map(|(name, there)| Step::Secret(name, there)),
+        2 => (service(), prop::option::of(0_u8..3)).prop_map(|(name, value)| Step::Headers(name, value)),
         1 => any::<bool>().prop_map(Step::Freshness),
         1 => prop::option::of(policy).prop_map(Step::Policy),
         1 => Just(Step::Nothing),
@@ -133,6 +138,13 @@ fn any_ingress() -> impl Strategy<Value = Value> {
         json!({ "tidegate.io/from-to-www-redirect": "true" }),
         json!({ "tidegate.io/destination": "50% a.shop.svc.cluster.local:80\n50% b.shop.svc.cluster.local:80" }),
         json!({ "tidegate.io/auth-type": "unknown" }),
+        json!({ "tidegate.io/custom-headers": "a" }),
+        json!({ "tidegate.io/auth-url": "http://a.shop.svc/", "tidegate.io/auth-proxy-set-headers": "b" }),
+        json!({ "tidegate.io/auth-tls-secret": "a", "tidegate.io/auth-tls-verify-client": "optional" }),
+        json!({ "tidegate.io/auth-tls-secret": "b" }),
+        json!({ "tidegate.io/tls-min-protocol-version": "TLSv1.3" }),
+        json!({ "tidegate.io/ssl-passthrough": "true" }),
+        json!({ "tidegate.io/backend-protocol": "HTTPS", "tidegate.io/proxy-ssl-secret": "c", "tidegate.io/proxy-ssl-verify": "on" }),
         json!({ "tidegate.io/enable-cors": "perhaps" }),
     ]);
     let age = 1_u8..4;
@@ -212,6 +224,14 @@ fn take(world: &mut WorldView, step: Step) {
                 });
                 let secret = serde_json::from_value(secret).unwrap();
                 world.auth_secrets.push(Arc::new(AuthSecret::read(&secret)));
+            }
+        }
+        Step::Headers(name, value) => {
+            let place = Arc::new(("shop".to_owned(), name.to_owned()));
+            world.config_maps.remove(&place);
+            if let Some(value) = value {
+                let map = json!({ "metadata": {}, "data": { "X-Value": value.to_string() } });
+                world.config_maps.insert(place, read(map));
             }
         }
         Step::Freshness(known) => {

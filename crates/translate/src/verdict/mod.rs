@@ -4,6 +4,7 @@
 //! verdict; the table of annotations adds where those that work differ. What no diagnostic can know, because only
 //! ingress-nginx does it, stands in `rules` and `settings`.
 
+mod named;
 mod rules;
 mod settings;
 mod take;
@@ -11,10 +12,10 @@ mod take;
 use crate::annotation::table::{Spelling, look_up};
 use crate::annotation::{PREFIXES, State};
 use crate::{
-    Diagnostic, Freshness, Kind, MemberView, ObjectRef, Reason, Severity, TlsSecret, WorldView,
-    translate,
+    AuthSecret, Diagnostic, Freshness, Kind, MemberView, ObjectRef, Objects, Reason, Severity,
+    TlsSecret, Translation, WorldView, translate,
 };
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressClassSpec};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,10 @@ pub struct Manifests {
     pub services: Option<Vec<Arc<Service>>>,
     /// Secrets of type `kubernetes.io/tls`; `None` as above.
     pub tls_secrets: Option<Vec<Arc<TlsSecret>>>,
+    /// Other Secrets, for what annotations name; `None` as above.
+    pub other_secrets: Option<Vec<Arc<AuthSecret>>>,
+    /// ConfigMaps that annotations may name; `None` as above.
+    pub config_maps: Option<Objects<ConfigMap>>,
     /// The controller's ConfigMaps, by `namespace/name`.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Kinds, namespaces and names of what was taken.
@@ -168,7 +173,7 @@ pub fn judge(manifests: &Manifests, class: &str) -> Report {
         ));
     }
     objects.sort_by(|a, b| (a.kind, &a.namespace, &a.name).cmp(&(b.kind, &b.namespace, &b.name)));
-    notes.extend(unchecked(manifests));
+    notes.extend(unchecked(manifests, &translation));
     report(objects, notes)
 }
 
@@ -249,6 +254,8 @@ fn world(manifests: &Manifests, class: &str) -> WorldView {
         ingress_classes: classes,
         ingresses: manifests.ingresses.iter().cloned().collect(),
         tls_secrets: manifests.tls_secrets.clone().unwrap_or_default(),
+        auth_secrets: manifests.other_secrets.clone().unwrap_or_default(),
+        config_maps: manifests.config_maps.clone().unwrap_or_default(),
         members: BTreeMap::from([(name, view)]),
         ..WorldView::default()
     }
@@ -313,11 +320,22 @@ fn was_checked(diagnostic: &Diagnostic, manifests: &Manifests) -> bool {
     match diagnostic.reason {
         Reason::ServiceNotFound | Reason::PortNotFound => manifests.services.is_some(),
         Reason::BadCertificate => manifests.tls_secrets.is_some(),
+        Reason::SecretNotFound => manifests.other_secrets.is_some(),
+        Reason::ConfigMapNotFound => manifests.config_maps.is_some(),
         _ => true,
     }
 }
 
-fn unchecked(manifests: &Manifests) -> impl Iterator<Item = String> {
+fn unchecked(manifests: &Manifests, translation: &Translation) -> impl Iterator<Item = String> {
+    let missed = |reason| {
+        let mut all = translation.diagnostics.iter();
+        all.any(|d| d.reason == reason && !was_checked(d, manifests))
+    };
+    let others = missed(Reason::SecretNotFound).then_some(
+        "no Secret of type Opaque was read: users and authorities that annotations name were not checked",
+    );
+    let maps = missed(Reason::ConfigMapNotFound)
+        .then_some("no ConfigMap was read: headers that annotations name were not checked");
     let services = manifests
         .services
         .is_none()
@@ -333,7 +351,7 @@ fn unchecked(manifests: &Manifests) -> impl Iterator<Item = String> {
         "ingress-nginx by itself refuses bodies above 1 MiB and sends Strict-Transport-Security over TLS; here both happen \
          only where they are asked for",
     );
-    [services, secrets, settings, defaults]
+    [services, secrets, others, maps, settings, defaults]
         .into_iter()
         .flatten()
         .map(str::to_owned)

@@ -1,9 +1,9 @@
 //! Objects as they stand in files and in answers of an API server.
 
 use super::Manifests;
-use crate::TlsSecret;
+use crate::{AuthSecret, TlsSecret};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
@@ -100,15 +100,28 @@ impl Manifests {
             "IngressClass" => self.ingress_classes.push(read(object)?),
             "Service" => self.services.get_or_insert_default().push(read(object)?),
             "Secret" => {
-                let secrets = self.tls_secrets.get_or_insert_default();
-                secrets.extend(tls_secret(object)?);
+                let secret = secret(object)?;
+                match secret.type_.as_deref() {
+                    Some("kubernetes.io/tls") => {
+                        let read = Arc::new(TlsSecret::read(&secret));
+                        self.tls_secrets.get_or_insert_default().push(read);
+                    }
+                    None | Some("Opaque") => {
+                        let read = Arc::new(AuthSecret::read(&secret));
+                        self.other_secrets.get_or_insert_default().push(read);
+                    }
+                    Some(_) => {}
+                }
             }
             _ => {
                 let full = format!("{namespace}/{name}");
+                let map: Arc<ConfigMap> = read(object)?;
                 if settings.map_or_else(|| is_controllers(&name), |wanted| wanted == full) {
-                    let map: Arc<k8s_openapi::api::core::v1::ConfigMap> = read(object)?;
                     self.settings
                         .insert(full, map.data.clone().unwrap_or_default());
+                } else {
+                    let maps = self.config_maps.get_or_insert_default();
+                    maps.insert(Arc::new((namespace, name)), map);
                 }
             }
         }
@@ -121,12 +134,8 @@ fn is_controllers(name: &str) -> bool {
     name == "nginx-configuration" || name.ends_with("ingress-nginx-controller")
 }
 
-/// What a Secret of type `kubernetes.io/tls` holds; others are not looked into.
-fn tls_secret(object: Value) -> Result<Option<Arc<TlsSecret>>, String> {
-    if object["type"].as_str() != Some("kubernetes.io/tls") {
-        return Ok(None);
-    }
-    // The error of a Secret must not show its values.
+/// A Secret, whose error must not show its values.
+fn secret(object: Value) -> Result<Secret, String> {
     let mut secret: Secret = serde_json::from_value(object).map_err(|_| {
         "this Secret cannot be read: data must hold base64, stringData text".to_owned()
     })?;
@@ -134,7 +143,7 @@ fn tls_secret(object: Value) -> Result<Option<Arc<TlsSecret>>, String> {
         let data = secret.data.get_or_insert_default();
         data.insert(key, ByteString(text.into_bytes()));
     }
-    Ok(Some(Arc::new(TlsSecret::read(&secret))))
+    Ok(secret)
 }
 
 fn read<K: DeserializeOwned>(object: Value) -> Result<Arc<K>, String> {

@@ -1,7 +1,7 @@
 //! Who may ask, and how much.
 
 use super::super::Feature;
-use super::super::State::{Guards, Needless, NotYet, Works};
+use super::super::State::{Guards, Needless, Works};
 use super::super::kind::ValueKind::{
     Bool, Code, Integer, Names, Object, OneOf, Ranges, Seconds, Size, Text, Token, Url,
 };
@@ -100,8 +100,8 @@ pub(super) const GROUPS: &[Group] = &[
             ~ "There are no variables", "没有变量",
             Needless;
         "auth-proxy-set-headers", Both, Ingress, Object, "",
-            "Headers of the question from a ConfigMap", "来自 ConfigMap 的询问请求头",
-            NotYet;
+            "Headers of the question from a ConfigMap of the Ingress's namespace; those with variables are left out", "来自同命名空间 ConfigMap 的询问请求头；含变量的被略去",
+            Works(Feature::AuthProxySetHeaders);
         "enable-global-auth", Both, Ingress, Bool, "true",
             "Whether authentication of the whole gateway counts here", "整个网关的认证是否作用于此处",
             ~ "There is no authentication of the whole gateway", "没有整个网关的认证",

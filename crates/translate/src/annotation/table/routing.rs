@@ -197,8 +197,8 @@ pub(super) const GROUPS: &[Group] = &[
             "Value of `X-Forwarded-Prefix` for the backend", "发给后端的 `X-Forwarded-Prefix`",
             Works(Feature::ForwardedPrefix);
         "custom-headers", Both, Ingress, Object, "",
-            "Response headers from a ConfigMap", "来自 ConfigMap 的响应头",
-            NotYet;
+            "Response headers from a ConfigMap of the Ingress's namespace; those with variables are left out", "来自同命名空间 ConfigMap 的响应头；含变量的被略去",
+            Works(Feature::CustomHeaders);
         "proxy-cookie-domain", Both, Ingress, Text, "off",
             "Rewrites `Domain` of the backend's cookies", "改写后端 cookie 的 `Domain`",
             ~ "No regular expressions and no variables", "不支持正则表达式和变量",
