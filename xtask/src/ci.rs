@@ -23,11 +23,18 @@ pub(crate) fn ci() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the documents that are made from code anew; the same test finds stale ones.
+/// Writes the documents that are made from code and cases anew; the same tests find stale ones.
 pub(crate) fn docs() -> anyhow::Result<()> {
-    let mut docs = cargo(&["test", "--locked", "-p", "tidegate-translate"])?;
-    docs.args(["--test", "documents"]).env("UPDATE", "1");
-    run(docs)
+    let documents = [
+        ["tidegate-translate", "documents", "the_annotations"],
+        ["tidegate-cli", "ingress_compat", "the_report"],
+    ];
+    for [package, test, name] in documents {
+        let mut docs = cargo(&["test", "--locked", "-p", package, "--test", test])?;
+        docs.args(["--", name]).env("UPDATE", "1");
+        run(docs)?;
+    }
+    Ok(())
 }
 
 /// All tests, unit to end-to-end; every crate's tests run even when another's fail.

@@ -25,7 +25,8 @@ enum Task {
     /// What the compiler does not check: walls between crates, the documents' paths, file lengths,
     /// versions below known advisories.
     Tidy,
-    /// Writes the documents that are made from code anew: docs/annotations.md and its translation.
+    /// Writes the documents that are made from code and cases anew: docs/annotations.md, docs/ingress-compat.md and their
+    /// translations.
     Docs,
     /// Measurements, and with --write their place in BENCHMARKS.md.
     Bench(bench::Bench),

@@ -46,6 +46,25 @@ fn annotations_change_what_clients_and_pods_see() {
         rig.hub().run("-n shop delete secret users").await?;
         until(rig, locked, "/", 503).await?;
 
+        // Without its ConfigMap, then with it.
+        let headed = "headed.example.com";
+        let headers = [("nginx.ingress.kubernetes.io/custom-headers", "headers")];
+        rig.route_shop("headed", headed, &headers).await?;
+        until(rig, headed, "/", 200).await?;
+        let create = "-n shop create configmap headers --from-literal=x-frame-options=DENY";
+        rig.hub().run(create).await?;
+        wait_for("the header of the ConfigMap", SOON, async || {
+            let answer = rig.ask(headed, "/", &[]).await?;
+            ensure!(
+                answer
+                    .headers
+                    .get("x-frame-options")
+                    .is_some_and(|v| v == "DENY")
+            );
+            Ok(())
+        })
+        .await?;
+
         let rewritten = "rewritten.example.com";
         let annotations = [
             ("nginx.ingress.kubernetes.io/rewrite-target", "/inner"),

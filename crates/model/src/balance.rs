@@ -117,18 +117,20 @@ pub enum CanaryAffinity {
 pub struct SessionCookie {
     /// Its name.
     pub name: String,
-    /// Path.
-    pub path: String,
+    /// Path; none: that of the route, so that two routes do not take each other's cookie away. A route by regular
+    /// expression has `/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Domain; none: the host that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// Max-Age, in whole seconds; none: until the browser ends.
+    /// Max-Age, in whole seconds. Without it and `expires`: until the browser ends.
     #[serde(
         with = "crate::duration::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub max_age: Option<Duration>,
-    /// Expires: so long after it is made, in whole seconds; not used beside `max_age`.
+    /// Expires: so long after it is made, in whole seconds. Browsers that know `max_age` go by that (RFC 6265 5.3).
     #[serde(
         with = "crate::duration::optional",
         skip_serializing_if = "Option::is_none"
@@ -179,7 +181,7 @@ impl Default for SessionCookie {
     fn default() -> Self {
         Self {
             name: "INGRESSCOOKIE".to_owned(),
-            path: "/".to_owned(),
+            path: None,
             domain: None,
             max_age: None,
             expires: None,
@@ -240,8 +242,9 @@ impl SessionCookie {
             return Err(("name", why));
         }
         let visible = |b: u8| b.is_ascii_graphic() && b != b';';
-        if !self.path.starts_with('/') || !self.path.bytes().all(visible) {
-            let why = format!("{:?} must begin with '/' and hold no ';'", self.path);
+        let wrong = |path: &&String| !path.starts_with('/') || !path.bytes().all(visible);
+        if let Some(path) = self.path.as_ref().filter(wrong) {
+            let why = format!("{path:?} must begin with '/' and hold no ';'");
             return Err(("path", why));
         }
         match &self.domain {
@@ -303,9 +306,12 @@ mod tests {
         };
         for (found, begins) in [
             (cookie(|c| c.name = "a;b".into()), "affinity.cookie.name: "),
-            (cookie(|c| c.path = "shop".into()), "affinity.cookie.path: "),
             (
-                cookie(|c| c.path = "/a;Secure".into()),
+                cookie(|c| c.path = Some("shop".into())),
+                "affinity.cookie.path: ",
+            ),
+            (
+                cookie(|c| c.path = Some("/a;Secure".into())),
                 "affinity.cookie.path: ",
             ),
             (

@@ -117,6 +117,7 @@ impl Table {
                     route.filters.basic_auth = guards.basic_auth.clone();
                     route.filters.external_auth = guards.external_auth.clone();
                     route.filters.satisfy = guards.satisfy;
+                    route.filters.relative_redirects = guards.relative_redirects;
                     route.filters.https_redirect = mine.annotations.filters.https_redirect;
                     self.rules.insert(place, (mine.object.clone(), route));
                 }

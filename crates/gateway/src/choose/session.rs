@@ -153,7 +153,7 @@ impl Session {
                 .is_some_and(|held| held.tag.is_some_and(|old| old != tag));
         let new = self.new_key(rules, &shares, pinned, served.identity());
         if let Some(key) = new.or_else(|| self.held().filter(|_| retag)) {
-            let line = self.line(&affinity.cookie, key, tag, SystemTime::now());
+            let line = self.line(&affinity.cookie, (key, tag), &to.path, SystemTime::now());
             append_line(lines, "Set-Cookie", &line);
         }
     }
@@ -204,27 +204,29 @@ impl Session {
     }
 
     /// The value of Set-Cookie (RFC 6265 4.1).
-    fn line(&self, rules: &SessionCookie, key: u64, tag: u32, wall: SystemTime) -> Vec<u8> {
+    fn line(
+        &self,
+        rules: &SessionCookie,
+        (key, tag): (u64, u32),
+        path: &str,
+        wall: SystemTime,
+    ) -> Vec<u8> {
         let mut line = Vec::with_capacity(128);
         // Writing to a vector cannot fail.
         let _ = write!(
             line,
             "{}={key:016x}.{tag:08x}; Path={}",
-            rules.name, rules.path
+            rules.name,
+            rules.path.as_deref().unwrap_or(path)
         );
         if let Some(domain) = &rules.domain {
             let _ = write!(line, "; Domain={domain}");
         }
-        match (rules.max_age, rules.expires) {
-            (Some(age), _) => {
-                let _ = write!(line, "; Max-Age={}", age.as_secs());
-            }
-            (None, Some(after)) => {
-                if let Some(date) = http_date(wall, after) {
-                    let _ = write!(line, "; Expires={date}");
-                }
-            }
-            (None, None) => {}
+        if let Some(date) = rules.expires.and_then(|after| http_date(wall, after)) {
+            let _ = write!(line, "; Expires={date}");
+        }
+        if let Some(age) = rules.max_age {
+            let _ = write!(line, "; Max-Age={}", age.as_secs());
         }
         let same_site = match rules.same_site {
             Some(SameSite::None | SameSite::NoneIfUnderstood) if self.knows_none => {

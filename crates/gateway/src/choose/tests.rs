@@ -50,9 +50,8 @@ impl Rig {
 
     fn forward(&self, placement: RoutePlacement) -> ForwardEntry {
         ForwardEntry {
-            backend: Arc::clone(&self.backend),
             placement,
-            fallback: None,
+            ..ForwardEntry::new(Arc::clone(&self.backend))
         }
     }
 

@@ -10,7 +10,7 @@ use crate::key::write_url;
 use crate::table::{ForwardEntry, HeaderLookup};
 use cache::Cache;
 use std::sync::Arc;
-use tidegate_model::{AuthTarget, ExternalAuth as Rule, KeyPart, RoutePlacement};
+use tidegate_model::{AuthTarget, ExternalAuth as Rule, KeyPart};
 use tidegate_runtime::Tick;
 
 /// Who is asked, and what.
@@ -94,14 +94,9 @@ impl ExternalAuth {
             edits.drop(&line.name);
             edits.append(&line.name, &line.value);
         }
-        let forward = |backend| ForwardEntry {
-            backend,
-            placement: RoutePlacement::Policy,
-            fallback: None,
-        };
         Self {
             rule: rule.clone(),
-            to: to.map(forward),
+            to: to.map(ForwardEntry::new),
             edits,
             cache: rule.cache.as_ref().map(Cache::new),
         }

@@ -5,7 +5,7 @@ use crate::choose::BackendState;
 use crate::key::write_url;
 use crate::table::{ForwardEntry, HeaderLookup};
 use std::sync::Arc;
-use tidegate_model::{Mirror as Rule, RoutePlacement};
+use tidegate_model::Mirror as Rule;
 
 /// Who gets copies.
 #[derive(Debug)]
@@ -26,11 +26,7 @@ impl Mirror {
     pub(super) fn compile(rule: &Rule, backend: Arc<BackendState>) -> Self {
         Self {
             rule: rule.clone(),
-            to: ForwardEntry {
-                backend,
-                placement: RoutePlacement::Policy,
-                fallback: None,
-            },
+            to: ForwardEntry::new(backend),
         }
     }
 

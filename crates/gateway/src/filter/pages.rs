@@ -5,7 +5,7 @@ use crate::choose::BackendState;
 use crate::h1::{Edits, add_lines, append_line};
 use crate::table::{ForwardEntry, HeaderLookup};
 use std::sync::Arc;
-use tidegate_model::{ErrorPages as Rule, RoutePlacement};
+use tidegate_model::ErrorPages as Rule;
 
 /// Who tells which errors.
 #[derive(Debug)]
@@ -29,11 +29,7 @@ impl ErrorPages {
         }
         Self {
             statuses: rule.statuses.clone().into(),
-            to: ForwardEntry {
-                backend,
-                placement: RoutePlacement::Policy,
-                fallback: None,
-            },
+            to: ForwardEntry::new(backend),
             edits,
         }
     }

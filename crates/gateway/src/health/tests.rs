@@ -6,7 +6,7 @@ use crate::table::ForwardEntry;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_model::{Backend, BackendId, ClusterName, Endpoint, RoutePlacement};
+use tidegate_model::{Backend, BackendId, ClusterName, Endpoint};
 use tidegate_runtime::Tick;
 
 struct Rig {
@@ -35,11 +35,7 @@ impl Rig {
         }
         Self {
             health,
-            forward: ForwardEntry {
-                backend,
-                placement: RoutePlacement::Policy,
-                fallback: None,
-            },
+            forward: ForwardEntry::new(backend),
             now: Tick::NEVER + Duration::from_secs(1),
         }
     }

@@ -56,6 +56,8 @@ pub struct ForwardEntry {
     pub placement: RoutePlacement,
     /// Serves when `backend` has no endpoint in any cluster.
     pub fallback: Option<Arc<BackendState>>,
+    /// Where cookies of its sessions are for: what its path begins with.
+    pub path: Arc<str>,
 }
 
 /// Several places that share the requests of a route.
@@ -189,17 +191,19 @@ impl RouteEntry {
         backends: &HashMap<BackendId, Arc<BackendState>>,
         before: Option<&Filters>,
     ) -> Option<Self> {
+        let path = cookie_path(&route.path);
         let action = match &route.action {
             Action::Respond(status) => RouteAction::Respond(*status),
             Action::Redirect(redirect) => RouteAction::Redirect(redirect.clone()),
             Action::Forward(forward) => {
-                RouteAction::Forward(ForwardEntry::compile(forward, backends)?)
+                RouteAction::Forward(ForwardEntry::compile(forward, &path, backends)?)
             }
             Action::Split(shares) => {
                 let mut total = 0;
                 let compiled = shares.iter().map(|share| {
                     total += u64::from(share.weight);
-                    Some((total, ForwardEntry::compile(&share.forward, backends)?))
+                    let entry = ForwardEntry::compile(&share.forward, &path, backends)?;
+                    Some((total, entry))
                 });
                 RouteAction::Split(Split {
                     shares: compiled.collect::<Option<_>>()?,
@@ -215,13 +219,39 @@ impl RouteEntry {
     }
 }
 
+/// What cookies are for that hold for a path.
+fn cookie_path(path: &PathMatch) -> Arc<str> {
+    let clean = |b: u8| b.is_ascii_graphic() && b != b';';
+    match path {
+        PathMatch::Regex(_) => ROOT,
+        other if other.as_str().bytes().all(clean) => other.as_str(),
+        _ => ROOT,
+    }
+    .into()
+}
+
+/// The path that all others begin with.
+const ROOT: &str = "/";
+
 impl ForwardEntry {
+    /// Wherever the backend's own policy sends it, for all paths.
+    pub(crate) fn new(backend: Arc<BackendState>) -> Self {
+        Self {
+            backend,
+            placement: RoutePlacement::Policy,
+            fallback: None,
+            path: ROOT.into(),
+        }
+    }
+
     /// `None` if a backend that it names is not in `backends`.
     pub(crate) fn compile(
         forward: &Forward,
+        path: &Arc<str>,
         backends: &HashMap<BackendId, Arc<BackendState>>,
     ) -> Option<Self> {
         Some(Self {
+            path: Arc::clone(path),
             backend: Arc::clone(backends.get(&forward.backend)?),
             placement: forward.placement.clone(),
             fallback: match &forward.fallback {

@@ -18,8 +18,10 @@ impl Passthrough {
         hosts: &SharedMap<HostPattern, SharedPart<Forward>>,
         backends: &HashMap<BackendId, Arc<BackendState>>,
     ) -> Self {
+        // No cookie will be seen.
+        let path = Arc::from("/");
         let compile = |(host, forward): (&HostPattern, &SharedPart<Forward>)| {
-            let entry = ForwardEntry::compile(forward, backends)?;
+            let entry = ForwardEntry::compile(forward, &path, backends)?;
             Some((host.clone(), Arc::new(entry)))
         };
         Self(hosts.iter().filter_map(compile).collect())

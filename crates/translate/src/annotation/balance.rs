@@ -111,7 +111,9 @@ impl Reader<'_> {
     fn cookie(&mut self) -> SessionCookie {
         let mut cookie = SessionCookie::default();
         self.put_text(Feature::CookieName, &mut cookie, |c, text| c.name = text);
-        self.put_text(Feature::CookiePath, &mut cookie, |c, text| c.path = text);
+        self.put_text(Feature::CookiePath, &mut cookie, |c, text| {
+            c.path = Some(text)
+        });
         self.put_text(Feature::CookieDomain, &mut cookie, |c, text| {
             c.domain = Some(text);
         });

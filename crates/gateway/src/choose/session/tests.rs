@@ -113,15 +113,16 @@ fn the_cookie_says_what_the_rules_say() {
         change(&mut rules);
         let session = Session::read(&rules, &facts("/", &Lines(lines)), 1);
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        String::from_utf8(session.line(&rules, 0xab, 0xcd, wall)).unwrap()
+        String::from_utf8(session.line(&rules, (0xab, 0xcd), "/a", wall)).unwrap()
     };
     assert_eq!(
         line(&|_| {}, &[]),
-        "INGRESSCOOKIE=00000000000000ab.000000cd; Path=/; HttpOnly; Secure"
+        "INGRESSCOOKIE=00000000000000ab.000000cd; Path=/a; HttpOnly; Secure"
     );
     assert_eq!(
         line(
             &|rules| {
+                rules.path = Some("/".to_owned());
                 rules.domain = Some("example.com".to_owned());
                 rules.expires = Some(Duration::from_secs(60));
                 rules.same_site = Some(SameSite::Strict);
@@ -138,7 +139,7 @@ fn the_cookie_says_what_the_rules_say() {
         rules.expires = Some(Duration::from_secs(60));
     };
     let line_of_both = line(&both, &[]);
-    assert!(line_of_both.contains("; Max-Age=3600;") && !line_of_both.contains("Expires"));
+    assert!(line_of_both.contains("; Max-Age=3600;") && line_of_both.contains("; Expires="));
     let none = |rules: &mut SessionCookie| rules.same_site = Some(SameSite::NoneIfUnderstood);
     let ios_12 = "Mozilla/5.0 (iPhone; CPU iPhone OS 12_4 like Mac OS X) AppleWebKit/605.1.15";
     let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36";

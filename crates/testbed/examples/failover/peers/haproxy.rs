@@ -24,7 +24,7 @@ pub(super) fn start(sites: &Sites, strategy: Strategy, listen: SocketAddr) -> Re
     let config = format!(
         "global
     nbthread 1
-    maxconn 16384
+    maxconn 8192
 defaults
     mode http
     timeout connect 1s

@@ -101,8 +101,8 @@ pub(super) const GROUPS: &[Group] = &[
         "session-cookie-name", Both, Service, Token, "INGRESSCOOKIE",
             "Name of the cookie", "cookie 的名字",
             Works(Feature::CookieName);
-        "session-cookie-path", Both, Service, Path, "/",
-            "`Path` of the cookie", "cookie 的 `Path`",
+        "session-cookie-path", Both, Service, Path, "",
+            "`Path` of the cookie; without it that of the route, or `/` for a regular expression", "cookie 的 `Path`；不写则为路由的路径，正则表达式为 `/`",
             Works(Feature::CookiePath);
         "session-cookie-domain", Both, Service, Host, "",
             "`Domain` of the cookie", "cookie 的 `Domain`",
