@@ -34,12 +34,10 @@ pub(super) const GROUPS: &[Group] = &[
     },
     group! { "Basic authentication", "基本认证";
         "auth-type", Both, Ingress, OneOf(&["basic", "digest"]), "",
-            "Asks for name and password", "要求用户名与密码",
-            ~ "`digest` closes the routes", "`digest` 会关闭路由",
+            "Asks for name and password; `digest` closes the routes", "要求用户名与密码；`digest` 会关闭路由",
             Works(Feature::AuthType);
         "auth-secret", Both, Ingress, Object, "",
-            "Secret with the users", "存放用户的 Secret",
-            ~ "Of the Ingress's own namespace, on the hub, of type Opaque", "须在 hub 上、Ingress 自己的命名空间中，类型为 Opaque",
+            "Secret with the users; of type Opaque, in the namespace of the Ingress, on the hub", "存放用户的 Secret；须在 hub 上、Ingress 自己的命名空间中，类型为 Opaque",
             Works(Feature::AuthSecret);
         "auth-secret-type", Both, Ingress, OneOf(&["auth-file", "auth-map"]), "auth-file",
             "How the Secret holds them", "Secret 中用户的存放方式",

@@ -129,8 +129,7 @@ pub(super) const GROUPS: &[Group] = &[
             ~ "The expression must match the whole value", "正则须匹配整个值",
             Works(Feature::RegexPseudo);
         "server-alias", Both, Domain, Hosts, "",
-            "Further hosts with the same routes, TLS and policies", "拥有相同路由、TLS 与策略的其他主机名",
-            ~ "No regular expressions", "不支持正则表达式",
+            "Further hosts with the same routes, TLS and policies; no regular expressions", "拥有相同路由、TLS 与策略的其他主机名；不支持正则表达式",
             Works(Feature::ServerAlias);
     },
     group! { "Redirects", "重定向";
@@ -142,15 +141,13 @@ pub(super) const GROUPS: &[Group] = &[
             "As `ssl-redirect`, also for a host without a certificate", "同 `ssl-redirect`，没有证书的主机也转",
             Works(Feature::ForceSslRedirect);
         "permanent-redirect", Both, Ingress, Url, "",
-            "Answers every request with 301 to this URL", "所有请求以 301 转到此 URL",
-            ~ "No variables of nginx in the URL", "URL 中没有 nginx 变量",
+            "Answers every request with 301 to this URL; no variables of nginx in the URL", "所有请求以 301 转到此 URL；URL 中没有 nginx 变量",
             Works(Feature::PermanentRedirect);
         "permanent-redirect-code", Both, Ingress, RedirectCode, "301",
             "Status of `permanent-redirect`", "`permanent-redirect` 的状态码",
             Works(Feature::PermanentRedirectCode);
         "temporal-redirect", Both, Ingress, Url, "",
-            "Answers every request with 302 to this URL", "所有请求以 302 转到此 URL",
-            ~ "No variables of nginx in the URL", "URL 中没有 nginx 变量",
+            "Answers every request with 302 to this URL; no variables of nginx in the URL", "所有请求以 302 转到此 URL；URL 中没有 nginx 变量",
             Works(Feature::TemporalRedirect);
         "temporal-redirect-code", Both, Ingress, RedirectCode, "302",
             "Status of `temporal-redirect`", "`temporal-redirect` 的状态码",
@@ -200,16 +197,13 @@ pub(super) const GROUPS: &[Group] = &[
             "Response headers from a ConfigMap of the Ingress's namespace; those with variables are left out", "来自同命名空间 ConfigMap 的响应头；含变量的被略去",
             Works(Feature::CustomHeaders);
         "proxy-cookie-domain", Both, Ingress, Text, "off",
-            "Rewrites `Domain` of the backend's cookies", "改写后端 cookie 的 `Domain`",
-            ~ "No regular expressions and no variables", "不支持正则表达式和变量",
+            "Rewrites `Domain` of the backend's cookies; no regular expressions and no variables", "改写后端 cookie 的 `Domain`；不支持正则表达式和变量",
             Works(Feature::ProxyCookieDomain);
         "proxy-cookie-path", Both, Ingress, Text, "off",
-            "Rewrites `Path` of the backend's cookies", "改写后端 cookie 的 `Path`",
-            ~ "No regular expressions and no variables", "不支持正则表达式和变量",
+            "Rewrites `Path` of the backend's cookies; no regular expressions and no variables", "改写后端 cookie 的 `Path`；不支持正则表达式和变量",
             Works(Feature::ProxyCookiePath);
         "proxy-redirect-from", Both, Ingress, Text, "off",
-            "Text to replace in `Location` and `Refresh` of answers", "响应的 `Location` 与 `Refresh` 中要替换的文本",
-            ~ "No regular expressions and no variables", "不支持正则表达式和变量",
+            "Text to replace in `Location` and `Refresh` of answers; no regular expressions and no variables", "响应的 `Location` 与 `Refresh` 中要替换的文本；不支持正则表达式和变量",
             Works(Feature::ProxyRedirectFrom);
         "proxy-redirect-to", Both, Ingress, Text, "off",
             "Replacement for `proxy-redirect-from`", "`proxy-redirect-from` 的替换文本",
