@@ -4,21 +4,20 @@
 mod authority;
 mod h2_client;
 mod rig;
+mod tls_client;
 
 use authority::{Authority, parts};
-use rig::{Answer, Backend, Mode, PATIENCE, Rig, first, read_answer, snapshot, unprobed};
+use rig::{Answer, Backend, Mode, Rig, first, read_answer, snapshot, unprobed};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use tidegate_model::{
     Certificate, CertificateId, CertificateNeed, CipherSuite, ClientCertificate, Handshake,
     HostPattern, Pattern, Snapshot, TlsRules, TlsVersion,
 };
+use tls_client::{blocking, connect};
 
 const SHOP: &str = "shop.example.com";
 const OPEN: &str = "open.example.com";
@@ -103,20 +102,6 @@ impl Authorities {
     }
 }
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
-
-fn connect(to: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<Tls> {
-    let socket = TcpStream::connect(to)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, socket);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
-    Ok(stream)
-}
-
 fn get_of(stream: &mut (impl Read + Write), host: &str) -> Answer {
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {host}\r\nSSL-Client-Verify: SUCCESS\r\nssl-client-cert: mine\r\n\r\n"
@@ -129,10 +114,6 @@ fn get_of(stream: &mut (impl Read + Write), host: &str) -> Answer {
 async fn get(rig: &Rig, config: &Arc<ClientConfig>) -> Answer {
     let (https, config) = (rig.https, Arc::clone(config));
     blocking(move || get_of(&mut connect(https, &config, SHOP).unwrap(), SHOP)).await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 #[tokio::test]

@@ -2,16 +2,18 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod rig;
+mod tls_client;
 
 use rig::*;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_model::{Certificate, CertificateId, HostPattern, PrivateKey, Snapshot};
+use tls_client::{Tls, blocking, connect};
 
 const SHOP: &str = "shop.example.com";
 
@@ -56,28 +58,10 @@ fn trusting(certificates: &[&Certificate]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
-
-fn connect(to: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<Tls> {
-    let socket = TcpStream::connect(to)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, socket);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
-    Ok(stream)
-}
-
 fn get(stream: &mut Tls, path: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {SHOP}\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     read_answer(stream)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 #[tokio::test]

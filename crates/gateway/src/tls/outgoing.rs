@@ -116,17 +116,21 @@ impl MadeOf {
             .dangerous();
         let builder = match &self.tls.verify {
             Verify::Nothing => {
-                builder.with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+                builder.with_custom_certificate_verifier(Arc::new(Unchecked { provider }))
             }
             Verify::By { name, depth, .. } => {
                 let anchors = self.anchors.as_ref().ok_or("there are no authorities")?;
                 let roots = Arc::clone(&anchors.as_ref().map_err(String::clone)?.roots);
-                let inner = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                    .build()
-                    .map_err(|error| text(&error))?;
-                let name = server_name(name)?;
-                let depth = *depth;
-                builder.with_custom_certificate_verifier(Arc::new(Named { inner, name, depth }))
+                let inner =
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                        .build()
+                        .map_err(|error| text(&error))?;
+                builder.with_custom_certificate_verifier(Arc::new(Named {
+                    inner,
+                    provider,
+                    name: server_name(name)?,
+                    depth: *depth,
+                }))
             }
         };
         let mut config = match (&self.tls.certificate, &self.key) {
