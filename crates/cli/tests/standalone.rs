@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use tidegate_testbed::{Load, Result, Rig, SOON, Target, get, wait_for};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
 
@@ -95,6 +97,52 @@ fn a_change_is_taken_while_it_serves_and_a_mistake_is_not() {
         fs::write(&path, config(&[&one]))?;
         load.until_all_from("az1").await?;
         load.stop().await?.none_failed()
+    });
+}
+
+#[test]
+fn a_repeated_sigterm_cuts_no_request() {
+    Rig::run(TIDEGATE, async |rig| {
+        let backend = TcpListener::bind("127.0.0.1:0").await?;
+        let path = rig.path("gateway.yaml");
+        fs::write(&path, config(&[&backend.local_addr()?.to_string()]))?;
+        let file = path.display().to_string();
+        let args = ["gateway", "--config", &file, "--http-listen", "127.0.0.1:0"];
+        let mut gateway = rig.start_daemon("alone", &args, &rig.path("alone")).await?;
+        let http = gateway.address("http")?;
+        let answer = tokio::spawn(async move { get(http, HOST, "/slow").await });
+        let mut socket = loop {
+            let (mut socket, _) = backend.accept().await?;
+            // A probe connects and says nothing.
+            if socket
+                .read(&mut [0; 1024])
+                .await
+                .is_ok_and(|count| count > 0)
+            {
+                break socket;
+            }
+        };
+        for _ in 0..3 {
+            gateway.id().signal(rustix::process::Signal::TERM);
+        }
+        // It has heard them when it takes no further connection.
+        wait_for("the end of its listener", SOON, async || {
+            ensure!(TcpStream::connect(http).await.is_err(), "it listens");
+            Ok(())
+        })
+        .await?;
+        socket
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .await?;
+        let answer = answer.await??;
+        ensure!(
+            answer.text() == "ok",
+            "{}: {}",
+            answer.status,
+            answer.text()
+        );
+        gateway.terminate().await?;
+        Ok(())
     });
 }
 

@@ -24,7 +24,7 @@ Examples:
 With --feed it serves the last snapshot it accepted, from DIR, before and whether or not the hub answers.
 With --config it needs neither hub nor Kubernetes, and takes changes of the file while it runs; one that
 cannot be used is refused, and the one before served on: see docs/standalone.md. SIGTERM lets requests in
-flight finish; a second signal ends it at once.";
+flight finish, however often it is sent; a second SIGINT ends it at once.";
 
 /// Serves requests as the hub's last snapshot says, whether or not the hub is there; or as a file says.
 #[derive(Debug, Args)]
