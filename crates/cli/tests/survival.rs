@@ -182,6 +182,7 @@ fn a_member_whose_api_is_cut_keeps_its_endpoints() {
         // Its API and controllers stand still; its pods are processes of their own and go on.
         rig.pocket("az1").suspend();
         reachable(rig, "az1", "False").await?;
+        told(rig, "az1", "Warning", "its endpoints stay in use").await?;
         load.next(500).await?.none_failed()?;
         load.until_share("az1", 0.5).await?;
 
@@ -194,8 +195,31 @@ fn a_member_whose_api_is_cut_keeps_its_endpoints() {
 
         rig.pocket("az1").resume();
         reachable(rig, "az1", "True").await?;
+        told(rig, "az1", "Normal", "answers").await?;
         load.stop().await?.none_failed()
     });
+}
+
+/// Waits for an Event about the Cluster.
+async fn told(rig: &Rig, cluster: &str, type_: &str, part: &str) -> Result {
+    wait_for(&format!("an Event of type {type_}"), SOON, async || {
+        let events = rig.hub().json("get events -n default").await?;
+        let all = events["items"].as_array().into_iter().flatten();
+        let is = |event: &serde_json::Value| {
+            event["involvedObject"]["kind"] == "Cluster"
+                && event["involvedObject"]["name"] == cluster
+                && event["type"] == type_
+                && event["message"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(part))
+        };
+        ensure!(
+            all.clone().filter(|event| is(event)).count() == 1,
+            "{events}"
+        );
+        Ok(())
+    })
+    .await
 }
 
 async fn reachable(rig: &Rig, cluster: &str, wanted: &str) -> Result {

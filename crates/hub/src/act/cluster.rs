@@ -34,6 +34,51 @@ pub(crate) fn writes(
     writes.collect()
 }
 
+/// A Cluster whose API has fallen silent, or answers again.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    pub(crate) name: String,
+    /// What the condition says now, and why.
+    pub(crate) reachable: bool,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// When what ends now began, in seconds since 1970: together with the name it stands for one turn.
+    pub(crate) before_since: i64,
+}
+
+/// The Clusters that turn, as long as their status does not say so yet.
+pub(crate) fn turns(
+    objects: &HubObjects,
+    reports: &BTreeMap<ClusterName, MemberReport>,
+) -> Vec<Turn> {
+    let clusters = objects.clusters.readable();
+    let turned = clusters.iter().filter_map(|cluster| {
+        let name = cluster.metadata.name.as_deref()?;
+        let known = reports.iter().find(|(known, _)| known.as_str() == name);
+        turn(cluster, name, known?.1)
+    });
+    turned.collect()
+}
+
+fn turn(cluster: &Cluster, name: &str, report: &MemberReport) -> Option<Turn> {
+    let conditions = &cluster.status.as_ref()?.conditions;
+    let before = conditions
+        .iter()
+        .find(|c| c.type_ == condition::REACHABLE)?;
+    let (state, reason, message) = reachability(report);
+    let turned = matches!(
+        (before.status.as_str(), state),
+        ("True" | "Unknown", "False") | ("False", "True")
+    );
+    turned.then(|| Turn {
+        name: name.to_owned(),
+        reachable: state == "True",
+        reason,
+        message,
+        before_since: before.last_transition_time.0.as_second(),
+    })
+}
+
 /// The status to write; nothing when there is no news.
 fn status(cluster: &Cluster, report: &MemberReport, now: Timestamp) -> Option<ClusterStatus> {
     let before = cluster.status.clone().unwrap_or_default();
@@ -44,6 +89,11 @@ fn status(cluster: &Cluster, report: &MemberReport, now: Timestamp) -> Option<Cl
         (condition::REACHABLE, reachability(report)),
         (condition::OBSERVED, observation(report)),
     ] {
+        // A hub that has just started knows less than it did: what it said last stays, with its time.
+        let known = before.conditions.iter().any(|c| c.type_ == type_);
+        if reason == reachable::NOT_PROBED && known {
+            continue;
+        }
         news |= condition::set(
             &mut status.conditions,
             Condition {

@@ -1,8 +1,9 @@
-//! Events for diagnostics.
+//! Events: for diagnostics, and for Clusters that fall silent or answer again.
 //!
 //! The name of an Event is made from what it says, so that it is written once, also after a restart: the
 //! API refuses the second one.
 
+use super::cluster::Turn;
 use crate::FIELD_MANAGER;
 use crate::observe::HubObjects;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -57,7 +58,16 @@ impl Emitted {
                 .namespace
                 .clone()
                 .unwrap_or_else(|| "default".to_owned());
-            let event = event(diagnostic, reference, &namespace, hash);
+            let message = match diagnostic.field.is_empty() {
+                true => diagnostic.message.clone(),
+                false => format!("{}: {}", diagnostic.field, diagnostic.message),
+            };
+            let said = Said {
+                type_: "Warning",
+                reason: diagnostic.reason.as_str(),
+                message: &message,
+            };
+            let event = event(said, reference, &namespace, hash);
             let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
             match tokio::time::timeout(
                 super::WRITE_TIMEOUT,
@@ -88,21 +98,53 @@ impl Emitted {
     }
 }
 
+/// Tells that a Cluster's API has fallen silent, or answers again. What cannot be written is left: the condition says it
+/// too.
+pub(crate) async fn tell(client: &Client, turn: &Turn, objects: &HubObjects) {
+    let cluster = ObjectRef::cluster_scoped(Kind::Cluster, turn.name.as_str());
+    let reference = References::new(objects).of(&cluster);
+    let mut hasher = DefaultHasher::new();
+    (&reference.uid, turn.reachable, turn.before_since).hash(&mut hasher);
+    let type_ = match turn.reachable {
+        true => "Normal",
+        false => "Warning",
+    };
+    let said = Said {
+        type_,
+        reason: turn.reason,
+        message: &turn.message,
+    };
+    let event = event(said, reference, "default", hasher.finish());
+    let api: Api<Event> = Api::namespaced(client.clone(), "default");
+    let params = PostParams::default();
+    let written = api.create(&params, &event);
+    match tokio::time::timeout(super::WRITE_TIMEOUT, written).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%cluster, error = %crate::client::chain(&error), "event cannot be written");
+        }
+        Err(_) => tracing::warn!(%cluster, "event cannot be written: no answer in time"),
+    }
+}
+
+/// What an Event says.
+struct Said<'a> {
+    type_: &'static str,
+    reason: &'static str,
+    message: &'a str,
+}
+
 fn hash(diagnostic: &Diagnostic, uid: Option<&str>) -> u64 {
     let mut hasher = DefaultHasher::new();
     (diagnostic, uid).hash(&mut hasher);
     hasher.finish()
 }
 
-fn event(diagnostic: &Diagnostic, reference: ObjectReference, namespace: &str, hash: u64) -> Event {
+fn event(said: Said<'_>, reference: ObjectReference, namespace: &str, hash: u64) -> Event {
     let now = Time(Timestamp::now());
-    let mut stem = diagnostic.object.name.clone();
+    let mut stem = reference.name.clone().unwrap_or_default();
     stem.truncate(200);
-    let message = if diagnostic.field.is_empty() {
-        diagnostic.message.clone()
-    } else {
-        format!("{}: {}", diagnostic.field, diagnostic.message)
-    };
     Event {
         metadata: ObjectMeta {
             name: Some(format!("{stem}.{hash:016x}")),
@@ -110,10 +152,10 @@ fn event(diagnostic: &Diagnostic, reference: ObjectReference, namespace: &str, h
             ..ObjectMeta::default()
         },
         involved_object: reference,
-        reason: Some(diagnostic.reason.as_str().to_owned()),
+        reason: Some(said.reason.to_owned()),
         // The API takes 1,024 bytes.
-        message: Some(message.chars().take(1000).collect()),
-        type_: Some("Warning".to_owned()),
+        message: Some(said.message.chars().take(1000).collect()),
+        type_: Some(said.type_.to_owned()),
         source: Some(EventSource {
             component: Some(FIELD_MANAGER.to_owned()),
             host: None,

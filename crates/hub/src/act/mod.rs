@@ -102,7 +102,12 @@ impl Actor {
     }
 
     async fn pass(&mut self, decided: Option<&Decided>, receivers: &[ReceiverStatus]) {
-        let mut writes = cluster::writes(&self.objects, &self.fleet.reports());
+        let reports = self.fleet.reports();
+        // Before the status is: that they are told of is known by it.
+        for turn in cluster::turns(&self.objects, &reports) {
+            event::tell(&self.client, &turn, &self.objects).await;
+        }
+        let mut writes = cluster::writes(&self.objects, &reports);
         if let Some(decided) = decided {
             self.programming.note(decided);
             writes.extend(
