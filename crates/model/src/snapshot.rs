@@ -68,6 +68,15 @@ pub enum InvalidSnapshot {
     },
 }
 
+impl InvalidSnapshot {
+    fn in_backend(id: &BackendId, (field, reason): (String, String)) -> Self {
+        Self::Field {
+            field: format!("backends[{id}].{field}"),
+            reason,
+        }
+    }
+}
+
 impl Snapshot {
     /// A snapshot without routes: every request is answered 404.
     pub fn empty(generation: Generation) -> Self {
@@ -105,9 +114,11 @@ impl Snapshot {
         self.validate_settings()?;
         let backends = differences(Some(&before.backends), &self.backends);
         let authorities = differences(Some(&before.authorities), &self.authorities);
+        let certificates = differences(Some(&before.certificates), &self.certificates);
+        let lost_authorities = authorities.iter().any(|(_, now)| now.is_none());
+        let lost_certificates = certificates.iter().any(|(_, now)| now.is_none());
         // Routes that did not change may name something that went.
-        let all = backends.iter().any(|(_, backend)| backend.is_none())
-            || authorities.iter().any(|(_, now)| now.is_none());
+        let all = lost_authorities || backends.iter().any(|(_, backend)| backend.is_none());
         let none = SharedMap::new();
         let known = if all { &none } else { &before.hosts };
         for (host, routes) in differences(Some(known), &self.hosts) {
@@ -117,15 +128,18 @@ impl Snapshot {
         }
         for (id, backend) in backends {
             let Some(backend) = backend else { continue };
-            backend
-                .validate()
+            let valid = backend.validate();
+            valid
                 .and_then(|()| self.validate_names(backend))
-                .map_err(|(field, reason)| InvalidSnapshot::Field {
-                    field: format!("backends[{id}].{field}"),
-                    reason,
-                })?;
+                .map_err(|why| InvalidSnapshot::in_backend(id, why))?;
         }
-        self.validate_names_since(before)?;
+        // And so may backends.
+        if lost_authorities || lost_certificates {
+            for (id, backend) in &self.backends {
+                self.validate_names(backend)
+                    .map_err(|why| InvalidSnapshot::in_backend(id, why))?;
+            }
+        }
         for (host, handshake) in &self.handshakes {
             let refuse = |field: &str, reason| {
                 let field = format!("handshakes[{host}].{field}");
@@ -158,25 +172,7 @@ impl Snapshot {
         }
     }
 
-    /// That what backends name is there, where something went that they may have named.
-    fn validate_names_since(&self, before: &Self) -> Result<(), InvalidSnapshot> {
-        let certificates = differences(Some(&before.certificates), &self.certificates);
-        let authorities = differences(Some(&before.authorities), &self.authorities);
-        if certificates.iter().all(|(_, now)| now.is_some())
-            && authorities.iter().all(|(_, now)| now.is_some())
-        {
-            return Ok(());
-        }
-        for (id, backend) in &self.backends {
-            self.validate_names(backend)
-                .map_err(|(field, reason)| InvalidSnapshot::Field {
-                    field: format!("backends[{id}].{field}"),
-                    reason,
-                })?;
-        }
-        Ok(())
-    }
-
+    /// That what a backend names is there.
     fn validate_names(&self, backend: &Backend) -> Result<(), (String, String)> {
         let Some(tls) = &backend.tls else {
             return Ok(());

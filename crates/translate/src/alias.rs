@@ -22,6 +22,15 @@ pub(crate) struct Alias {
     pub(crate) of: HostPattern,
 }
 
+/// Gives further hosts what the hosts they belong to have, unless they have something themselves.
+pub(crate) fn follow<V: Clone>(aliases: &Aliases, by_host: &mut BTreeMap<HostPattern, V>) {
+    for (host, alias) in aliases {
+        if let Some(theirs) = by_host.get(&alias.of).cloned() {
+            by_host.entry(host.clone()).or_insert(theirs);
+        }
+    }
+}
+
 /// Adds the routes of further hosts. The host of a rule is never an alias, whichever Ingress is older; of two
 /// aliases the oldest Ingress has it. `ours` are the Ingresses of our classes, the oldest first.
 pub(crate) fn compile(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut Sink) -> Aliases {

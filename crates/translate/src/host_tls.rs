@@ -1,6 +1,6 @@
 //! Handshakes of hosts, and certificates that their clients must show.
 
-use crate::alias::Aliases;
+use crate::alias::{self, Aliases};
 use crate::annotation::Clients;
 use crate::diagnostic::Sink;
 use crate::ingress::{Mine, served_hosts};
@@ -12,7 +12,7 @@ use tidegate_model::{Action, ClientCertificate, Handshake, HostPattern, Route, T
 
 /// Who says something about a host.
 #[derive(Default)]
-struct Owners<'a> {
+pub(crate) struct Owners<'a> {
     rules: Option<&'a Mine<'a>>,
     clients: Option<&'a Mine<'a>>,
     /// Who needs certificates for some route at least.
@@ -20,9 +20,13 @@ struct Owners<'a> {
 }
 
 /// Puts certificates of clients into routes. Those of an Ingress that says something itself go by that, the others of
-/// the host by the oldest that does. `ours` are the Ingresses of our classes, the oldest first.
-pub(crate) fn guard(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut Sink) {
-    let owners = owners(ours, Some(diagnostics));
+/// the host by the oldest that does. `ours` are the Ingresses of our classes, the oldest first. Gives who that is, by host.
+pub(crate) fn guard<'a>(
+    ours: &'a [Mine<'a>],
+    routes: &mut Routes,
+    diagnostics: &mut Sink,
+) -> BTreeMap<HostPattern, Owners<'a>> {
+    let owners = owners(ours, diagnostics);
     let by_object: BTreeMap<&ObjectRef, &Mine<'_>> =
         ours.iter().map(|mine| (&mine.object, mine)).collect();
     for (host, routes) in routes {
@@ -42,6 +46,7 @@ pub(crate) fn guard(ours: &[Mine<'_>], routes: &mut Routes, diagnostics: &mut Si
             put(&mine.annotations.host_tls.clients, route);
         }
     }
+    owners
 }
 
 fn place(ours: &[Mine<'_>], mine: &Mine<'_>) -> Option<usize> {
@@ -62,8 +67,12 @@ fn put(clients: &Clients, route: &mut Route) {
 }
 
 /// Fills in `handshakes` of `part`. A further host shakes hands as the one it belongs to.
-pub(crate) fn compile(ours: &[Mine<'_>], aliases: &Aliases, part: &mut Part) {
-    for (host, owners) in owners(ours, None) {
+pub(crate) fn compile(
+    owners: BTreeMap<HostPattern, Owners<'_>>,
+    aliases: &Aliases,
+    part: &mut Part,
+) {
+    for (host, owners) in owners {
         let rules = owners.rules.map(|mine| &mine.annotations.host_tls.rules);
         let asking = owners.clients.and_then(|mine| asked(mine));
         let asking = asking.or_else(|| owners.asks.and_then(|mine| asked(mine)));
@@ -75,11 +84,7 @@ pub(crate) fn compile(ours: &[Mine<'_>], aliases: &Aliases, part: &mut Part) {
             part.handshakes.insert(host, handshake.into());
         }
     }
-    for (host, alias) in aliases {
-        if let Some(theirs) = part.handshakes.get(&alias.of).cloned() {
-            part.handshakes.entry(host.clone()).or_insert(theirs);
-        }
-    }
+    alias::follow(aliases, &mut part.handshakes);
 }
 
 fn asked<'a>(mine: &'a Mine<'_>) -> Option<&'a ClientCertificate> {
@@ -97,10 +102,7 @@ fn says_clients(mine: &Mine<'_>) -> bool {
 ///
 /// It is the oldest Ingress that does, as long as it is of the namespace of the oldest Ingress of all that have the host:
 /// no other namespace may close or weaken it.
-fn owners<'a>(
-    ours: &'a [Mine<'a>],
-    mut diagnostics: Option<&mut Sink>,
-) -> BTreeMap<HostPattern, Owners<'a>> {
+fn owners<'a>(ours: &'a [Mine<'a>], diagnostics: &mut Sink) -> BTreeMap<HostPattern, Owners<'a>> {
     let mut all: BTreeMap<HostPattern, Owners<'_>> = BTreeMap::new();
     let mut first: BTreeMap<HostPattern, &Mine<'_>> = BTreeMap::new();
     for mine in ours {
@@ -121,11 +123,9 @@ fn owners<'a>(
                 false => known,
             };
             let mut tell = |older: &Mine<'_>, what: &str| {
-                if let Some(diagnostics) = &mut diagnostics {
-                    let text = format!("{} is older and has host {host}: {what}", older.object);
-                    let field = "metadata.annotations";
-                    diagnostics.warning(&mine.object, field, Reason::Conflict, text);
-                }
+                let text = format!("{} is older and has host {host}: {what}", older.object);
+                let field = "metadata.annotations";
+                diagnostics.warning(&mine.object, field, Reason::Conflict, text);
             };
             match (rules, older(owners.rules)) {
                 (true, Some(older)) => tell(older, "TLS versions and ciphers are not said here"),

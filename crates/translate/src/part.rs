@@ -87,9 +87,9 @@ impl<'a> Context<'a> {
         }
         let mut routes = routes::compile(&ours, &mut backends, &mut diagnostics);
         host_access::apply(&ours, &mut routes, &mut diagnostics);
-        host_tls::guard(&ours, &mut routes, &mut diagnostics);
+        let owners = host_tls::guard(&ours, &mut routes, &mut diagnostics);
         let aliases = alias::compile(&ours, &mut routes, &mut diagnostics);
-        host_tls::compile(&ours, &aliases, &mut part);
+        host_tls::compile(owners, &aliases, &mut part);
         passthrough::compile(&ours, &routes, &aliases, &mut part, &mut diagnostics);
         tls::compile(&self.secrets, &ours, &aliases, &mut part, &mut diagnostics);
         let mut owned: BTreeMap<_, Vec<_>> = ours

@@ -1,7 +1,7 @@
 //! Hosts whose TLS is not ended by the gateway: `ssl-passthrough` of the oldest Ingress of a host.
 
 use crate::Reason;
-use crate::alias::Aliases;
+use crate::alias::{self, Aliases};
 use crate::diagnostic::Sink;
 use crate::ingress::{Mine, served_hosts};
 use crate::part::Part;
@@ -53,11 +53,7 @@ pub(crate) fn compile(
             diagnostics.warning(&mine.object, field, Reason::NoEffect, text.to_owned());
         }
     }
-    for (host, alias) in aliases {
-        if let Some(theirs) = part.passthrough.get(&alias.of).cloned() {
-            part.passthrough.entry(host.clone()).or_insert(theirs);
-        }
-    }
+    alias::follow(aliases, &mut part.passthrough);
 }
 
 /// Where requests for the root of a host go by an Ingress.

@@ -80,24 +80,26 @@ impl Opinion {
     }
 }
 
+/// How the question differs from what the client says: it says nothing in `claimed`, nor in what the question says itself.
+fn edits(rule: &Rule, claimed: &[&str]) -> Edits {
+    let mut edits = Edits::default();
+    for name in claimed.iter().copied().chain(Rule::OWN) {
+        edits.drop(name);
+    }
+    for line in &rule.request_headers {
+        edits.drop(&line.name);
+        edits.append(&line.name, &line.value);
+    }
+    edits
+}
+
 impl ExternalAuth {
     /// `claimed` are headers that no client may say about itself.
     pub(super) fn compile(rule: &Rule, to: Option<Arc<BackendState>>, claimed: &[&str]) -> Self {
-        let mut edits = Edits::default();
-        for name in claimed {
-            edits.drop(name);
-        }
-        for own in Rule::OWN {
-            edits.drop(own);
-        }
-        for line in &rule.request_headers {
-            edits.drop(&line.name);
-            edits.append(&line.name, &line.value);
-        }
         Self {
             rule: rule.clone(),
             to: to.map(ForwardEntry::new),
-            edits,
+            edits: edits(rule, claimed),
             cache: rule.cache.as_ref().map(Cache::new),
         }
     }
@@ -114,8 +116,7 @@ impl ExternalAuth {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let dropped = Rule::OWN.len() + rule.request_headers.len() + claimed.len();
-        same && self.rule == *rule && self.edits.dropped.len() == dropped
+        same && self.rule == *rule && self.edits == edits(rule, claimed)
     }
 
     /// What was said about a request like this, if it is remembered.

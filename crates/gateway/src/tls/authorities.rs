@@ -30,6 +30,19 @@ pub(crate) struct Anchors {
     pub(super) clients: Arc<dyn ClientCertVerifier>,
 }
 
+/// Authorities that something names; the outer `None` names none.
+pub(super) type Named = Option<Result<Arc<Anchors>, String>>;
+
+/// Whether two mean the very same, so that what was made of one serves the other.
+pub(super) fn are_same(a: &Named, b: &Named) -> bool {
+    match (a, b) {
+        (Some(Ok(a)), Some(Ok(b))) => Arc::ptr_eq(a, b),
+        (Some(Err(a)), Some(Err(b))) => a == b,
+        (None, None) => true,
+        (Some(_) | None, Some(_) | None) => false,
+    }
+}
+
 impl Trusted {
     /// Reads what `authorities` holds and `previous` does not.
     pub(crate) fn compile(

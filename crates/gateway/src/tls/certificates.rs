@@ -1,21 +1,20 @@
 //! Certificates by the name that a client asks for.
 
+use super::by_host::narrowest;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart, SharedText, Snapshot};
+use tidegate_model::{Certificate, CertificateId, HostPattern, SharedPart, Snapshot};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a gateway can show, by host. Immutable; unchanged certificates are shared with the one before.
 #[derive(Debug, Default)]
 pub struct Certificates {
     loaded: BTreeMap<CertificateId, Loaded>,
-    exact: HashMap<SharedText, Arc<CertifiedKey>>,
-    wildcard: HashMap<SharedText, Arc<CertifiedKey>>,
-    any: Option<Arc<CertifiedKey>>,
+    by_host: HashMap<HostPattern, Arc<CertifiedKey>>,
     unusable: Vec<Unusable>,
 }
 
@@ -66,18 +65,8 @@ impl Certificates {
             }
         }
         for (host, id) in &snapshot.tls {
-            let Some(loaded) = all.loaded.get(id) else {
-                continue;
-            };
-            let key = Arc::clone(&loaded.key);
-            match host {
-                HostPattern::Exact(name) => {
-                    all.exact.insert(name.clone(), key);
-                }
-                HostPattern::Wildcard(suffix) => {
-                    all.wildcard.insert(suffix.clone(), key);
-                }
-                HostPattern::Any => all.any = Some(key),
+            if let Some(loaded) = all.loaded.get(id) {
+                all.by_host.insert(host.clone(), Arc::clone(&loaded.key));
             }
         }
         all
@@ -86,22 +75,12 @@ impl Certificates {
     /// What a client sees that asks for `name`, or for none (RFC 6066 3): an exact name before a wildcard, which
     /// stands for one label, before the default.
     pub(crate) fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let by_name = name.and_then(|name| {
-            // rustls accepts upper case and refuses a trailing dot.
-            let name = name.to_ascii_lowercase();
-            let wildcard = || self.wildcard.get(name.split_once('.')?.1);
-            self.exact.get(&*name).or_else(wildcard)
-        });
-        by_name.or(self.any.as_ref()).cloned()
+        narrowest(&self.by_host, name, |_| false).cloned()
     }
 
     /// Whether this very host has one.
     pub(super) fn has(&self, host: &HostPattern) -> bool {
-        match host {
-            HostPattern::Exact(name) => self.exact.contains_key(name),
-            HostPattern::Wildcard(suffix) => self.wildcard.contains_key(suffix),
-            HostPattern::Any => self.any.is_some(),
-        }
+        self.by_host.contains_key(host)
     }
 
     /// One by its name.

@@ -1,6 +1,6 @@
 //! Hosts whose clients shake hands in a way of their own.
 
-use super::authorities::Anchors;
+use super::authorities::{self, are_same};
 use super::by_host::narrowest;
 use super::config::complete;
 use super::trust::{self, Asking};
@@ -20,7 +20,7 @@ pub struct Handshakes(HashMap<HostPattern, Arc<HostHandshake>>);
 pub(crate) struct HostHandshake {
     rule: SharedPart<Handshake>,
     /// Who signs what is asked for. If they cannot be read it is asked for all the same, and no route takes it.
-    anchors: Option<Result<Arc<Anchors>, String>>,
+    anchors: authorities::Named,
     /// Made when the first client comes: only then it is known where certificates are.
     config: OnceLock<Result<Arc<ServerConfig>, String>>,
 }
@@ -36,7 +36,7 @@ impl Handshakes {
             let authorities = rule.authorities.as_ref();
             let anchors = authorities.map(|id: &CertificateId| trusted.get(id).cloned());
             let known = previous.and_then(|p| p.0.get(host));
-            let handshake = match known.filter(|known| known.is_of(rule, anchors.as_ref())) {
+            let handshake = match known.filter(|known| known.is_of(rule, &anchors)) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(HostHandshake {
                     rule: rule.clone(),
@@ -62,18 +62,8 @@ impl Handshakes {
 }
 
 impl HostHandshake {
-    fn is_of(
-        &self,
-        rule: &SharedPart<Handshake>,
-        anchors: Option<&Result<Arc<Anchors>, String>>,
-    ) -> bool {
-        let same_anchors = match (&self.anchors, anchors) {
-            (Some(Ok(a)), Some(Ok(b))) => Arc::ptr_eq(a, b),
-            (Some(Err(a)), Some(Err(b))) => a == b,
-            (None, None) => true,
-            (Some(_) | None, Some(_) | None) => false,
-        };
-        same_anchors && self.rule == *rule
+    fn is_of(&self, rule: &SharedPart<Handshake>, anchors: &authorities::Named) -> bool {
+        are_same(&self.anchors, anchors) && self.rule == *rule
     }
 
     /// Whether clients are asked for a certificate.

@@ -1,6 +1,6 @@
 //! TLS towards endpoints: what each backend that wants it is spoken to with.
 
-use super::authorities::Anchors;
+use super::authorities::{self, are_same};
 use super::trust::{self, Named, Unchecked};
 use super::{Certificates, Trusted};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
@@ -40,7 +40,7 @@ struct MadeOf {
     tls: BackendTls,
     protocol: Protocol,
     key: Option<Arc<CertifiedKey>>,
-    anchors: Option<Result<Arc<Anchors>, String>>,
+    anchors: authorities::Named,
 }
 
 impl Outgoing {
@@ -98,12 +98,7 @@ impl MadeOf {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let same_anchors = match (&self.anchors, &other.anchors) {
-            (Some(Ok(a)), Some(Ok(b))) => Arc::ptr_eq(a, b),
-            (Some(Err(a)), Some(Err(b))) => a == b,
-            (None, None) => true,
-            (Some(_) | None, Some(_) | None) => false,
-        };
+        let same_anchors = are_same(&self.anchors, &other.anchors);
         same_key && same_anchors && self.tls == other.tls && self.protocol == other.protocol
     }
 

@@ -74,15 +74,8 @@ impl Reader<'_> {
 
     /// The name of a Secret of the Ingress's namespace.
     pub(super) fn own_secret(&mut self, key: &str, name: &str) -> Result<String, Closed> {
-        match name.split_once('/') {
-            Some((other, name)) if other == self.object.namespace => Ok(name.to_owned()),
-            Some(_) => {
-                let why = "a Secret of another namespace needs that namespace's grant, which is not supported yet; \
-                           copy it into the Ingress's namespace";
-                Err(self.close(key, name, why))
-            }
-            None => Ok(name.to_owned()),
-        }
+        self.own("Secret", name)
+            .map_err(|why| self.close(key, name, &why))
     }
 
     /// What the Secret's contents are called in a snapshot.

@@ -20,17 +20,13 @@ impl Reader<'_> {
     }
 
     fn config_map(&mut self, feature: Feature) -> Option<(String, String)> {
-        let (key, _) = self.text(feature)?;
-        let namespace = self.object.namespace.clone();
-        let name = self.value(feature, |text| match text.split_once('/') {
-            Some((other, name)) if other == namespace => Ok(name.to_owned()),
-            Some(_) => Err(
-                "a ConfigMap of another namespace needs that namespace's grant, which is not supported yet; copy it \
-                 into the Ingress's namespace"
-                    .to_owned(),
-            ),
-            None => Ok(text.to_owned()),
-        })?;
-        Some((name, key.to_owned()))
+        let (key, value) = self.text(feature)?;
+        match self.own("ConfigMap", value) {
+            Ok(name) => Some((name, key.to_owned())),
+            Err(why) => {
+                self.refuse(key, value, &why);
+                None
+            }
+        }
     }
 }

@@ -93,6 +93,18 @@ impl<'a> Reader<'a> {
             .map_err(|why| self.close(key, value, &why))
     }
 
+    /// The name of a Secret or a ConfigMap (`kind`) of the Ingress's namespace.
+    pub(super) fn own(&self, kind: &str, text: &str) -> Result<String, String> {
+        match text.split_once('/') {
+            Some((namespace, name)) if namespace == self.object.namespace => Ok(name.to_owned()),
+            Some(_) => Err(format!(
+                "a {kind} of another namespace needs that namespace's grant, which is not supported yet; copy it into \
+                 the Ingress's namespace"
+            )),
+            None => Ok(text.to_owned()),
+        }
+    }
+
     /// Says that the routes are closed, because something that protects them cannot be read.
     pub(super) fn close(&mut self, key: &str, value: &str, why: &str) -> Closed {
         let text = format!(
